@@ -1,0 +1,29 @@
+"""Which function does which work. Names are strings, so that reading this imports nothing heavy."""
+
+from dataclasses import dataclass
+
+from events.topics import JobKind
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerSpec:
+    """`entry` is `module:function`; `preload` is imported once by the warm server, before any job.
+
+    A `light` kind has a slot of its own: it never waits behind a training.
+    """
+
+    entry: str
+    preload: tuple[str, ...] = ()
+    light: bool = False
+
+
+HANDLERS: dict[JobKind, HandlerSpec] = {
+    JobKind.NOOP: HandlerSpec("handlers.noop:run"),
+    JobKind.AUTOML: HandlerSpec(
+        "handlers.automl.handler:run",
+        preload=("torch", "autogluon.tabular", "mlflow.pyfunc", "sklearn.linear_model"),
+    ),
+}
+
+#: Looking into an uploaded file is no job of its own, but runs in the same way.
+PROFILE = HandlerSpec("handlers.datasets.profile:run", preload=("pandas", "pyarrow.parquet"), light=True)

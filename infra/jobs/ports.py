@@ -1,0 +1,54 @@
+"""What the life of a job asks of the rest of the house. The real ones speak Kafka, obstore and processes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from events.dead_letters import DeadLetter
+from events.envelope import CloudEvent
+
+
+class Store(Protocol):
+    """Keys and bytes, on disk or S3. Every method raises StoreError where the storage fails."""
+
+    async def create(self, key: str, data: bytes) -> bool:
+        """Writes only if nothing is there; one winner among any number. False: somebody was first."""
+
+    async def put(self, key: str, data: bytes) -> None: ...
+
+    async def get(self, key: str) -> bytes | None:
+        """The bytes, or None where there is nothing."""
+
+    async def list(self, prefix: str) -> list[str]:
+        """All keys below `prefix` (a folder, without a trailing slash), sorted."""
+
+    async def delete_all(self, prefix: str) -> int:
+        """Removes everything below `prefix`; how many keys went."""
+
+    async def upload(self, directory: Path, prefix: str) -> dict[str, str]:
+        """Copies a directory's files below `prefix`; relative path → SHA-256 (hex)."""
+
+    async def download(self, prefix: str, directory: Path, files: Mapping[str, str] | None = None) -> None:
+        """Copies what is below `prefix` into `directory`; with `files`, verifies every SHA-256."""
+
+
+class StoreError(RuntimeError):
+    """The storage failed; what it holds is unchanged, trying again is right."""
+
+
+class Outcomes(Protocol):
+    """The way out: events and dead letters, returned from only when the broker has them."""
+
+    async def publish(self, topic: str, event: CloudEvent) -> None: ...
+
+    async def bury(self, letter: DeadLetter) -> None: ...
+
+
+class Lease(Protocol):
+    """Whether this worker may act for the partition a delivery came from."""
+
+    async def held(self) -> None:
+        """Returns when the group has confirmed us lately; waits otherwise.
+
+        The caller is cancelled when the partition is lost.
+        """
