@@ -47,7 +47,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Json = JSON().with_variant(JSONB(), "postgresql")
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+#: A place in the log as text that sorts by age (schemas.projection.place). Byte order on every database.
+Place = Text().with_variant(Text(collation="C"), "postgresql")
 #: SQLite makes only INTEGER PRIMARY KEY count by itself.
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 Id = String(128)
@@ -77,11 +79,13 @@ training_jobs = Table(
     Column("completed_at", UtcDateTime),
     Column("last_heard_at", UtcDateTime),
     # What projection needs: how far this row has come, so that older news changes nothing.
+    Column("request_place", Place, nullable=False),
+    Column("created_place", Place, nullable=False),
     Column("status_rank", Integer, nullable=False),
-    Column("status_attempt", Integer, nullable=False, default=0),
-    Column("progress_attempt", Integer, nullable=False, default=0),
-    Column("progress_seq", Integer, nullable=False, default=-1),
-    Column("request_place", Text, nullable=False),
+    Column("status_place", Place, nullable=False),
+    Column("progress_attempt", Integer, nullable=False),
+    Column("progress_seq", Integer, nullable=False),
+    Column("progress_place", Place, nullable=False),
     Index(None, "created_at", "id"),
     Index(None, "status", "created_at", "id"),
     Index(None, "dataset_id", "created_at"),
@@ -119,6 +123,10 @@ ml_models = Table(
     Column("promoted_at", UtcDateTime),
     Column("promoted_by", Text),
     Column("deleted_at", UtcDateTime),
+    # What projection needs. A row without `completed_place` has news of a model whose completion is still to be
+    # read: it shows nothing yet, and readers leave it out.
+    Column("completed_place", Place),
+    Column("registered_place", Place),
     Index(None, "created_at", "id"),
     Index(None, "dataset_id", "created_at"),
 )
@@ -143,6 +151,7 @@ explanations = Table(
     Column("details", Json, nullable=False),
     Column("artifacts_path", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("place", Place, nullable=False),
     Index(None, "model_id", "created_at"),
 )
 
@@ -165,7 +174,8 @@ datasets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("registered_at", UtcDateTime),
     Column("status_rank", Integer, nullable=False),
-    Column("status_place", Text, nullable=False),
+    Column("status_place", Place, nullable=False),
+    Column("name_place", Place, nullable=False),
     Index(None, "created_at", "id"),
 )
 
