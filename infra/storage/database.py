@@ -1,0 +1,89 @@
+"""The read model's database: SQLite for one machine, PostgreSQL for many."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+import schemas.migrations
+
+#: How long a connection waits for another's transaction before it says that the database is locked.
+BUSY_S = 10.0
+_MIGRATION_BUSY_S = 60.0
+#: Any number, the same for every process of this system: it names the lock that migrations take turns by.
+_MIGRATION_LOCK = 0x0031_6C6D
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """An engine for `sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`; connects when it is first used.
+
+    Raises:
+        ValueError: the address is of another kind.
+    """
+    return _open(url, BUSY_S)
+
+
+async def migrate(url: str) -> None:
+    """Brings the database's tables to the newest revision. Any number of processes may do so at once.
+
+    Raises:
+        ValueError: the address is of another kind.
+        sqlalchemy.exc.DBAPIError: the database cannot be reached or refuses.
+    """
+    engine = _open(url, _MIGRATION_BUSY_S)
+    try:
+        async with engine.connect() as connection:
+            await _lock(connection)
+            await connection.run_sync(_upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def _open(url: str, busy_s: float) -> AsyncEngine:
+    address = make_url(url)
+    if address.drivername == "sqlite+aiosqlite":
+        engine = create_async_engine(address, json_serializer=_to_json, connect_args={"timeout": busy_s})
+        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+        return engine
+    if address.drivername == "postgresql+asyncpg":
+        return create_async_engine(address, json_serializer=_to_json, pool_pre_ping=True)
+    raise ValueError(
+        f"DATABASE_URL begins with {address.drivername}://: use sqlite+aiosqlite:///path or postgresql+asyncpg://…"
+    )
+
+
+def _to_json(value: Any) -> str:
+    # NaN and Infinity are no JSON: PostgreSQL refuses them, and so does this on SQLite.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _set_up_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    # The log is the truth: what a power cut takes from the last commits is read again from there.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # Readers do not wait for the projector, nor it for them.
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+async def _lock(connection: AsyncConnection) -> None:
+    """Opens the transaction in which nobody else migrates."""
+    if connection.dialect.name == "sqlite":
+        await connection.exec_driver_sql("BEGIN EXCLUSIVE")
+    else:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(schemas.migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
