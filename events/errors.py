@@ -59,6 +59,7 @@ class ReasonCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     TIMED_OUT = "timed_out"
     WORKER_LOST = "worker_lost"
+    INTERNAL_ERROR = "internal_error"
 
 
 class OmniScopeError(Exception):

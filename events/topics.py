@@ -9,8 +9,8 @@ from enum import StrEnum
 MAX_EVENT_BYTES = 1_000_000
 """What the broker takes by default, less room for headers."""
 
-DEAD_LETTER_BYTES = 2_000_000
-"""A dead letter holds another event whole, and its reason beside it."""
+LARGE_EVENT_BYTES = 2_000_000
+"""For events that hold another one whole: a dead letter, and a job's start and end with its request."""
 
 SEVEN_DAYS_MS = 7 * 24 * 3600 * 1000
 
@@ -47,7 +47,9 @@ class TopicSpec:
 
 _DIFFERENT = {
     Topic.PROGRESS: TopicSpec(Topic.PROGRESS, retention_ms=SEVEN_DAYS_MS),
-    Topic.DEAD_LETTERS: TopicSpec(Topic.DEAD_LETTERS, max_message_bytes=DEAD_LETTER_BYTES),
+    Topic.JOBS: TopicSpec(Topic.JOBS, max_message_bytes=LARGE_EVENT_BYTES),
+    Topic.MODELS: TopicSpec(Topic.MODELS, max_message_bytes=LARGE_EVENT_BYTES),
+    Topic.DEAD_LETTERS: TopicSpec(Topic.DEAD_LETTERS, max_message_bytes=LARGE_EVENT_BYTES),
     # One record, the first, names the life of this log: a broker that lost its topics starts another.
     Topic.LOG: TopicSpec(Topic.LOG, partitions=1),
 }

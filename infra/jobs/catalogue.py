@@ -1,0 +1,74 @@
+"""The datasets that are known: `datasets/<dataset_id>/manifest.json`, written once."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from pydantic import BaseModel, ConfigDict
+
+from events.envelope import CloudEvent
+from events.errors import OmniScopeError, ReasonCode
+from events.outcomes import DatasetRegistered
+
+from .ports import Store
+
+POLL_S = 0.5
+
+
+class Manifest(BaseModel):
+    """A dataset's record, with the very event that told of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: DatasetRegistered
+    event: CloudEvent
+
+
+class Catalogue:
+    """Looks datasets up in the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._sleep = sleep
+
+    async def find(self, dataset_id: str) -> Manifest | None:
+        found = await self._store.get(f"datasets/{dataset_id}/manifest.json")
+        return Manifest.model_validate_json(found) if found is not None else None
+
+    async def add(self, manifest: Manifest) -> Manifest:
+        """Registers the dataset; returns the manifest that counts, which may be somebody else's."""
+        key = f"datasets/{manifest.dataset.dataset_id}/manifest.json"
+        if await self._store.create(key, manifest.model_dump_json().encode()):
+            return manifest
+        return await self.find(manifest.dataset.dataset_id) or manifest
+
+    async def wait_for(
+        self, dataset_id: str, until: float, waiting: Callable[[], Awaitable[None]] | None = None
+    ) -> DatasetRegistered:
+        """The dataset, as soon as it is registered. `waiting` is called once if it is not there yet.
+
+        Args:
+            until: Unix time after which waiting is given up.
+
+        Raises:
+            OmniScopeError: `dataset_unknown`.
+        """
+        while (manifest := await self.find(dataset_id)) is None:
+            if self._now() >= until:
+                raise OmniScopeError(
+                    ReasonCode.DATASET_UNKNOWN,
+                    f"dataset {dataset_id} is not registered: upload it (omniscope-ml dataset add), "
+                    "look whether its upload was rejected, or correct dataset_id",
+                )
+            if waiting is not None:
+                await waiting()
+                waiting = None
+            await self._sleep(min(POLL_S, max(0.0, until - self._now())))
+        return manifest.dataset

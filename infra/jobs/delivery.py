@@ -1,0 +1,47 @@
+"""A record as the broker handed it over: where it stood and its bytes, nothing read yet."""
+
+from dataclasses import dataclass
+
+from events.dead_letters import DeadLetter
+from events.errors import OmniScopeError
+from events.vocabulary import Identified, identify
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One record of a request topic. `epoch` names the life of the log it came from."""
+
+    epoch: str
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    def identify(self) -> Identified:
+        """What it is and whom it is about.
+
+        Raises:
+            InvalidEvent: it is a dead letter.
+        """
+        return identify(self.topic, self.key, self.value, self.headers)
+
+    def as_dead_letter(self, why: OmniScopeError) -> DeadLetter:
+        return DeadLetter(
+            topic=self.topic,
+            partition=self.partition,
+            offset=self.offset,
+            timestamp_ms=self.timestamp_ms,
+            key=self.key,
+            value=self.value,
+            headers=self.headers,
+            reason=why.reason.value,
+            message=why.message,
+        )
+
+    @property
+    def place(self) -> dict[str, str | int]:
+        """Where the record stands: no other record stands there."""
+        return {"epoch": self.epoch, "topic": self.topic, "partition": self.partition, "offset": self.offset}

@@ -1,0 +1,99 @@
+"""How an attempt ended: its last message made into facts, and its files put where they stay."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from events.errors import ReasonCode
+from events.outcomes import DatasetRegistered, Failure, ModelCompleted, ModelFacts
+from events.requests import JobRequested
+from infra.execution.messages import Crashed, Failed, Finished, Killed
+
+from .arbiter import Outcome
+from .job import Job
+from .ports import Store
+from .workplace import Workplace
+
+_NAMES = {
+    "automl": "AutoML",
+    "deep_learning": "DeepLearning",
+    "transfer_learning": "TransferLearning",
+    "ensemble": "Ensemble",
+}
+
+
+def model_folder(model_id: str, attempt: int) -> str:
+    """Where in the store an attempt puts its model."""
+    return f"models/{model_id}/attempt-{attempt}"
+
+
+async def committed(
+    job: Job,
+    request: JobRequested,
+    dataset: DatasetRegistered | None,
+    finished: Finished,
+    place: Workplace,
+    store: Store,
+) -> Outcome:
+    """Stages the model out and proposes completion. The files count only once the outcome names them."""
+    if finished.model is None:
+        return job.completed(finished.summary, None)
+    folder = model_folder(job.model_id, job.attempt)
+    files = await store.upload(place.out / "model", folder)
+    facts = ModelFacts.model_validate(finished.model)
+    return job.completed(finished.summary, _model(job, request, dataset, facts, finished.record, folder, files))
+
+
+def _model(
+    job: Job,
+    request: JobRequested,
+    dataset: DatasetRegistered | None,
+    facts: ModelFacts,
+    record: dict[str, Any],
+    folder: str,
+    files: dict[str, str],
+) -> ModelCompleted:
+    return ModelCompleted(
+        **facts.model_dump(),
+        model_id=job.model_id,
+        model_name=f"{_NAMES[facts.model_type]}_{job.model_id[:8]}",
+        job_id=job.id,
+        dataset_id=dataset.dataset_id if dataset else "",
+        dataset_sha256=dataset.sha256 if dataset else "",
+        target_column=getattr(request, "target_column", ""),
+        artifacts_path=folder,
+        files=files,
+        training_config=request.model_dump(mode="json"),
+        environment=record,
+        created_by=request.created_by,
+        created_at=datetime.now(UTC),
+    )
+
+
+def why(last: Any, *, timed_out: bool, seconds: float | None) -> Failure:
+    """The failure that the last message of an attempt stands for."""
+    if timed_out:
+        return Failure.of(
+            ReasonCode.TIMED_OUT, f"the job did not end within timeout_s = {seconds:g} s: allow more, or ask for less"
+        )
+    match last:
+        case Failed(reason=reason, message=message):
+            return Failure(reason=reason, message=message)
+        case Crashed(out_of_memory=True):
+            return Failure.of(
+                ReasonCode.OUT_OF_MEMORY,
+                "the job used more memory than it may: raise resources.memory_gb, or use fewer columns or rows",
+            )
+        case Crashed(exit_code=code):
+            return Failure.of(
+                ReasonCode.CRASHED,
+                f"the job's process died without a word ({_death(code)}): "
+                "the worker's log tells more; publish it again under a new job_id",
+            )
+        case Killed():
+            return Failure.of(ReasonCode.CRASHED, "the job's process was killed on its worker")
+        case _:
+            raise TypeError(f"{type(last).__name__} is no end of a run")
+
+
+def _death(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,186 @@
+"""The life of an upload: checked, profiled, registered or rejected.
+
+A dataset never changes: its manifest is written once, and the same id with other bytes is rejected.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from events.envelope import CloudEvent
+from events.errors import InvalidEvent, OmniScopeError, ReasonCode
+from events.identifiers import derived_id
+from events.outcomes import DatasetRegistered, DatasetRejected, Failure
+from events.requests import DatasetUploaded
+from events.topics import Topic
+from events.vocabulary import EVENT_OF_MODEL, Identified, validate
+from handlers.contract import DatasetFile, Inputs
+from handlers.registry import PROFILE
+from infra.execution.executor import Executor, ExecutorError
+from infra.execution.messages import FINAL, Failed, Finished, Task
+
+from .catalogue import Catalogue, Manifest
+from .delivery import Delivery
+from .endings import why
+from .job import SOURCE
+from .ports import Lease, Outcomes, StoreError
+from .retries import patiently
+from .shield import shielded
+from .slots import Slots
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A file's bytes on this machine, known by their hash."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+class Admission(Protocol):
+    """The door for files: inside the dataset roots, copied once, hashed on the way."""
+
+    async def admit(self, uri: str) -> Admitted:
+        """Raises OmniScopeError: `uri_outside_roots`, `uri_unsupported`, `file_missing`, `file_empty`."""
+
+
+class Intake:
+    """Registers datasets, one upload event at a time."""
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        admission: Admission,
+        executor: Executor,
+        outcomes: Outcomes,
+        slots: Slots,
+        work_dir: Path,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._catalogue = catalogue
+        self._admission = admission
+        self._executor = executor
+        self._outcomes = outcomes
+        self._slots = slots
+        self._work_dir = work_dir
+        self._now = now
+
+    async def handle(self, delivery: Delivery, lease: Lease) -> None:
+        """One delivery. Its end: registered, rejected, or a dead letter."""
+        try:
+            upload = delivery.identify()
+        except InvalidEvent as refusal:
+            await lease.held()
+            return await shielded(self._outcomes.bury(delivery.as_dead_letter(refusal)))
+        async with self._slots.one(light=True):
+            try:
+                event = await self._register(upload)
+            except OmniScopeError as refusal:
+                event = _rejected(upload, refusal)
+        await lease.held()
+        await shielded(self._outcomes.publish(Topic.DATASETS, event))
+        log.info("dataset_read", dataset_id=upload.key, outcome=event.name)
+        return None
+
+    async def _register(self, upload: Identified) -> CloudEvent:
+        request: DatasetUploaded = validate(upload)
+        admitted = await patiently(lambda: self._admission.admit(request.uri), f"fetch {request.uri}", only=StoreError)
+        if request.sha256 is not None and request.sha256.lower() != admitted.sha256:
+            raise OmniScopeError(
+                ReasonCode.SHA256_MISMATCH,
+                f"the file at {request.uri} does not have the sha256 that the upload names: "
+                "the transfer broke, or the wrong file was named",
+            )
+        known = await self._catalogue.find(request.dataset_id)
+        if known is None:
+            profile = await self._profile(request, admitted)
+            dataset = self._described(request, admitted, profile)
+            known = await self._catalogue.add(Manifest(dataset=dataset, event=_event(upload, dataset, "registered")))
+        if known.dataset.sha256 != admitted.sha256:
+            raise OmniScopeError(
+                ReasonCode.DATASET_ID_REUSED,
+                f"dataset {request.dataset_id} is registered with other bytes, and a dataset does not change: "
+                "upload the new file under a new dataset_id",
+            )
+        return known.event
+
+    async def _profile(self, request: DatasetUploaded, admitted: Admitted) -> dict[str, Any]:
+        """What a look into the file tells, taken in a process of its own: the file may be anything."""
+        await asyncio.to_thread(self._work_dir.mkdir, parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._work_dir, prefix="intake-") as folder:
+            file = DatasetFile(
+                request.dataset_id,
+                admitted.path,
+                request.format or Path(request.uri).suffix.removeprefix(".").lower(),
+                admitted.sha256,
+                request.name or "",
+            )
+            task = Task(
+                task_id=f"profile of {request.dataset_id}",
+                entry=PROFILE.entry,
+                request_model="events.requests:DatasetUploaded",
+                request=request.model_dump(mode="json"),
+                inputs=Inputs(dataset=file),
+                out_dir=Path(folder) / "out",
+                keep_dir=Path(folder) / "keep",
+                preload=PROFILE.preload,
+            )
+            return await self._run(task)
+
+    async def _run(self, task: Task) -> dict[str, Any]:
+        run = await patiently(lambda: self._executor.submit(task), f"start {task.task_id}", only=ExecutorError)
+        try:
+            async for message in run.messages():
+                if isinstance(message, Finished):
+                    return message.profile or {}
+                if isinstance(message, FINAL):
+                    failure = why(message, timed_out=False, seconds=None)
+                    raise OmniScopeError(_code(message), failure.message)
+        finally:
+            await shielded(run.kill())
+        raise ExecutorError(f"{task.task_id} ended without a final message")
+
+    def _described(self, request: DatasetUploaded, admitted: Admitted, profile: dict[str, Any]) -> DatasetRegistered:
+        return DatasetRegistered(
+            **profile,
+            dataset_id=request.dataset_id,
+            name=request.name or Path(request.uri).name,
+            uri=request.uri,
+            sha256=admitted.sha256,
+            size_bytes=admitted.size,
+            registered_at=self._now(),
+        )
+
+
+def _code(message: Any) -> ReasonCode:
+    # A file that breaks the process that reads it cannot be read, whatever the process died of.
+    return ReasonCode(message.reason) if isinstance(message, Failed) else ReasonCode.FILE_UNREADABLE
+
+
+def _rejected(upload: Identified, why_not: OmniScopeError) -> CloudEvent:
+    told = upload.event.data.get("uri")
+    uri = told[:4096] if isinstance(told, str) else ""
+    failure = Failure.of(why_not.reason, why_not.message)
+    return _event(upload, DatasetRejected(dataset_id=upload.key, uri=uri, error=failure), "rejected")
+
+
+def _event(upload: Identified, fact: DatasetRegistered | DatasetRejected, end: str) -> CloudEvent:
+    """The event of an upload's end. Its id follows from the upload's: told twice, it is the same event."""
+    return CloudEvent(
+        id=derived_id(*upload.event.identity, end),
+        source=SOURCE,
+        type=EVENT_OF_MODEL[type(fact)].type,
+        subject=upload.key,
+        data=fact.model_dump(mode="json"),
+        **upload.event.extensions,
+    )

@@ -1,0 +1,96 @@
+"""A request that owns its job id, and the events that can be told of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+
+from events.envelope import CloudEvent
+from events.identifiers import model_id_of
+from events.outcomes import Failure, JobCompleted, JobFailed, JobProgressed, JobStarted, JobStatus, ModelCompleted
+from events.topics import JobKind
+from events.vocabulary import EVENT_OF_MODEL, Identified
+
+from .arbiter import Outcome, RecordedEvent
+from .delivery import Delivery
+
+SOURCE = "omniscope-ml"
+
+
+@dataclass(slots=True)
+class Job:
+    """One job on this worker. `attempt` is 0 until it has been started here."""
+
+    request: Identified
+    delivery: Delivery
+    attempt: int = 0
+    started_at: datetime | None = field(default=None)
+
+    @property
+    def id(self) -> str:
+        return self.request.key
+
+    @property
+    def kind(self) -> JobKind:
+        assert self.request.type.kind is not None, "only requests of a kind become jobs"
+        return self.request.type.kind
+
+    @property
+    def model_id(self) -> str:
+        return model_id_of(self.id)
+
+    def started(self, worker: str) -> RecordedEvent:
+        self.started_at = datetime.now(UTC)
+        return self.event(JobStarted(**self._facts, worker=worker, started_at=self.started_at))
+
+    def waiting(self, message: str) -> RecordedEvent:
+        """A word before the first start."""
+        return self.event(JobProgressed(job_id=self.id, kind=self.kind, attempt=0, seq=0, percent=0, message=message))
+
+    def completed(self, summary: str, model: ModelCompleted | None) -> Outcome:
+        done = JobCompleted(
+            **self._facts,
+            started_at=self.started_at,
+            completed_at=datetime.now(UTC),
+            model_id=model.model_id if model else None,
+            summary=summary,
+        )
+        told: Sequence[BaseModel] = [model, done] if model else [done]
+        return self._ended(JobStatus.COMPLETED, told, artifacts=model.artifacts_path if model else None)
+
+    def failed(self, error: Failure) -> Outcome:
+        done = JobFailed(**self._facts, started_at=self.started_at, completed_at=datetime.now(UTC), error=error)
+        return self._ended(JobStatus.FAILED, [done])
+
+    def event(self, fact: BaseModel) -> RecordedEvent:
+        """A fact of this job as an event: what came with the request (trace, project) goes along."""
+        known = EVENT_OF_MODEL[type(fact)]
+        return RecordedEvent(
+            topic=known.topic,
+            event=CloudEvent(
+                source=SOURCE,
+                type=known.type,
+                subject=str(getattr(fact, known.key)),
+                data=fact.model_dump(mode="json"),
+                **self.request.event.extensions,
+            ),
+        )
+
+    def _ended(self, status: JobStatus, facts: Sequence[BaseModel], artifacts: str | None = None) -> Outcome:
+        return Outcome(
+            job_id=self.id,
+            status=status,
+            attempt=self.attempt,
+            artifacts=artifacts,
+            events=[self.event(fact) for fact in facts],
+        )
+
+    @property
+    def _facts(self) -> dict[str, object]:
+        return {
+            "job_id": self.id,
+            "kind": self.kind.value,
+            "attempt": self.attempt,
+            "request": self.request.event.data,
+        }

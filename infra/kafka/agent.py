@@ -1,0 +1,86 @@
+"""One agent: a Faust app that hands the deliveries of one request topic to whoever carries them out."""
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+
+from infra.jobs.delivery import Delivery
+from infra.jobs.ports import Lease
+from infra.settings import Settings
+
+from .faust_app import build
+from .membership import Membership
+from .tracker import Tracker
+
+log = structlog.get_logger(__name__)
+
+_COMMIT_S = 5.0
+_STOP_S = 10.0
+
+
+class Carrier(Protocol):
+    """Whoever carries deliveries out: the life of a job, or of an upload."""
+
+    async def handle(self, delivery: Delivery, lease: Lease) -> None: ...
+
+
+class Agent:
+    """Consumes `topic` as group `omniscope-ml.<name>`."""
+
+    def __init__(self, name: str, topic: str, carrier: Carrier, settings: Settings, epoch: str) -> None:
+        self.name = name
+        self._epoch = epoch
+        self._membership = Membership(settings.kafka_session_timeout_s)
+        self._tracker = Tracker(lambda delivery: carrier.handle(delivery, self._membership))
+        self._assigned = asyncio.Event()
+        self._app, requests = build(name, topic, settings, self._membership)
+        self._app.agent(requests, name=name)(self._consume)
+        self._app.on_partitions_assigned.connect(self._on_assigned, weak=False)
+
+    async def start(self) -> None:
+        """Joins the group; returns when partitions (perhaps none) are assigned."""
+        self._app.finalize()
+        await self._app.start()
+        await self._assigned.wait()
+        log.info("agent_ready", agent=self.name)
+
+    async def failed(self) -> BaseException | None:
+        """Returns when the app has died, with the reason."""
+        await self._app._crashed.wait()
+        reason: BaseException | None = self._app.crash_reason
+        return reason
+
+    async def stop(self) -> None:
+        """Stops what still runs, commits what is acknowledged and leaves the group, all within a time limit."""
+        await self._tracker.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._app.consumer.commit(), _COMMIT_S)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._app.stop(), _STOP_S)
+
+    async def _consume(self, stream: Any) -> None:
+        stream = stream.noack()
+        async for event in stream.events():
+            await self._tracker.deliver(_delivery(event.message, self._epoch), partial(stream.ack, event))
+
+    async def _on_assigned(self, app: Any, assigned: Any, **_: Any) -> None:
+        self._membership.confirm()
+        self._tracker.keep_only((place.topic, place.partition) for place in assigned)
+        self._assigned.set()
+
+
+def _delivery(message: Any, epoch: str) -> Delivery:
+    headers = message.headers or ()
+    return Delivery(
+        epoch=epoch,
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        timestamp_ms=int(message.timestamp * 1000),
+        key=message.key,
+        value=message.value,
+        headers=tuple(headers.items()) if isinstance(headers, dict) else tuple(headers),
+    )

@@ -1,0 +1,78 @@
+"""One Faust app per kind of request: a consumer group of its own, raw bytes, nothing acknowledged by itself.
+
+Every setting here is the answer to a way in which events were lost or work stood still; see docs/decisions.md.
+"""
+
+from typing import Any
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+
+from infra.settings import Settings
+
+from .membership import Membership
+
+#: The client's own value for «never»: a worker that thinks for long has not died.
+_NEVER_S = 1e6
+
+_FETCH_WAIT_MS = 50
+
+
+def build(name: str, topic: str, settings: Settings, membership: Membership) -> tuple[faust.App, Any]:
+    """An app for group `omniscope-ml.<name>` and its request topic, handing out raw bytes."""
+    app = faust.App(
+        f"omniscope-ml.{name}",
+        broker=f"kafka://{settings.bootstrap_servers}",
+        datadir=str(settings.data_dir / "faust"),
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.topic_partitions,
+        topic_replication_factor=settings.topic_replication,
+        # A running job must not hold up a rebalance; what is redelivered meanwhile is recognised.
+        stream_wait_empty=False,
+        stream_processing_timeout=_NEVER_S,
+        broker_max_poll_interval=_NEVER_S,
+        broker_commit_livelock_soft_timeout=_NEVER_S,
+        broker_session_timeout=settings.kafka_session_timeout_s,
+        broker_heartbeat_interval=1.0,
+        broker_request_timeout=max(90.0, settings.kafka_session_timeout_s),
+        broker_commit_interval=0.2,
+        consumer_auto_offset_reset="earliest",
+    )
+    app.transport = _transport(membership)(app.conf.broker_consumer, app)
+    # Only the raw serializer hands over bytes that are no JSON; the others acknowledge and drop them.
+    return app, app.topic(topic, key_serializer="raw", value_serializer="raw", partitions=settings.topic_partitions)
+
+
+def _transport(membership: Membership) -> type[driver.Transport]:
+    """Faust's transport with two changes: fetches wait 50 ms, not 1.5 s; heartbeats confirm the membership."""
+
+    class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+        def _create_worker_consumer(self, transport: Any) -> Any:
+            consumer = super()._create_worker_consumer(transport)
+            consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+            return consumer
+
+        async def on_start(self) -> None:
+            await super().on_start()
+            coordinator = self._consumer._coordinator
+            beat = coordinator._do_heartbeat
+
+            async def heartbeat() -> bool:
+                confirmed: bool = await beat()
+                if confirmed:
+                    membership.confirm()
+                return confirmed
+
+            coordinator._do_heartbeat = heartbeat
+
+    class Consumer(driver.Consumer):  # type: ignore[misc]
+        def _new_consumer_thread(self) -> Thread:
+            return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    class Transport(driver.Transport):  # type: ignore[misc]
+        pass
+
+    Transport.Consumer = Consumer
+    return Transport

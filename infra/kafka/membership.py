@@ -1,0 +1,43 @@
+"""When the consumer group last confirmed that this worker is one of it.
+
+Owning a partition is the lease on its jobs. A worker that was frozen past its session does not know yet that
+others may run its jobs: until a heartbeat succeeds it starts and publishes nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+#: The share of the session after which silence counts as doubt.
+DOUBT = 0.8
+
+
+def _boottime() -> float:
+    # Goes on while the machine is suspended, unlike the monotonic clock.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Membership:
+    """The lease of one consumer group's partitions (`infra.jobs.ports.Lease`)."""
+
+    def __init__(self, session_s: float, clock: Callable[[], float] = _boottime) -> None:
+        self._patience = DOUBT * session_s
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._confirmed_at = clock()
+        self._news = asyncio.Event()
+
+    def confirm(self) -> None:
+        """The group has just answered. May be called from any thread."""
+        self._confirmed_at = self._clock()
+        self._loop.call_soon_threadsafe(self._news.set)
+
+    @property
+    def in_doubt(self) -> bool:
+        return self._clock() - self._confirmed_at > self._patience
+
+    async def held(self) -> None:
+        """Returns as soon as the group has confirmed us lately."""
+        while self.in_doubt:
+            self._news.clear()
+            await self._news.wait()

@@ -1,0 +1,58 @@
+"""The way out: a plain producer beside Faust. A call returns when the broker has the event, however long it takes."""
+
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+
+from events.dead_letters import DeadLetter
+from events.envelope import CloudEvent, headers_of
+from events.topics import LARGE_EVENT_BYTES, Topic
+from infra.jobs.retries import patiently
+from infra.settings import Settings
+
+from .connection import client_settings
+
+
+class _NotTaken(RuntimeError):
+    """The broker did not take the record; it may still have it, and readers drop what they saw twice."""
+
+
+class KafkaOutcomes:
+    """Publishes events and dead letters. Use it as an async context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._producer = AIOKafkaProducer(
+            **client_settings(settings),
+            # The embedded broker refuses idempotent producers.
+            enable_idempotence=not settings.embedded_broker,
+            acks="all",
+            linger_ms=0,
+            max_request_size=LARGE_EVENT_BYTES,
+        )
+
+    async def __aenter__(self) -> "KafkaOutcomes":
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+
+    async def publish(self, topic: str, event: CloudEvent) -> None:
+        key = (event.subject or "").encode()
+        await self._send(topic, key, event.to_bytes(), headers_of(event))
+
+    async def bury(self, letter: DeadLetter) -> None:
+        key, value, headers = letter.to_record()
+        await self._send(Topic.DEAD_LETTERS, key, value, headers)
+
+    async def _send(self, topic: str, key: bytes, value: bytes | None, headers: list[Any]) -> None:
+        async def once() -> None:
+            try:
+                await self._producer.send_and_wait(topic, value, key, headers=headers)
+            except MessageSizeTooLargeError:
+                raise  # waiting makes it no smaller
+            except KafkaError as error:
+                raise _NotTaken(f"{type(error).__name__}: {error}") from error
+
+        await patiently(once, f"publish on {topic}", only=_NotTaken)

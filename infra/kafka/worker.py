@@ -1,0 +1,125 @@
+"""A worker: one process with an agent for each kind it serves, sharing slots, warm server, store and producer."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from events.topics import JobKind, Topic
+from handlers.registry import HANDLERS, PROFILE
+from infra.execution.local import LocalExecutor
+from infra.jobs.catalogue import Catalogue
+from infra.jobs.intake import Intake
+from infra.jobs.lifecycle import Lifecycle, Tools
+from infra.jobs.retries import PatientStore
+from infra.jobs.slots import Slots
+from infra.settings import Settings
+from infra.storage.dataset_cache import DatasetCache
+from infra.storage.store import ObjectStore
+
+from .agent import Agent
+from .log_epoch import ensure_epoch
+from .outcomes import KafkaOutcomes
+from .topics import ensure_topics
+
+log = structlog.get_logger(__name__)
+
+#: The agent that registers uploads; all others are called as their kind.
+DATASETS = "datasets"
+
+
+async def run_agents(settings: Settings, names: Sequence[str], ready: Callable[[], None]) -> int:
+    """Serves the kinds in `names` (and uploads, as `datasets`) until SIGTERM or SIGINT; returns the exit code.
+
+    A second signal stops at once. An agent that dies takes the worker with it: its supervisor starts a new one.
+    """
+    stop = _stop_on_signals()
+    async with _tools(settings, names) as tools:
+        epoch = await ensure_epoch(settings)
+        slots = tools.slots
+        agents = [_agent(name, tools, settings, epoch) for name in names]
+        await asyncio.gather(*(agent.start() for agent in agents))
+        ready()
+        code = await _until_stopped(agents, stop)
+        drained = await slots.drain(settings.drain_s if code == 0 else 0)
+        log.info("stopping", drained=drained)
+        await asyncio.gather(*(agent.stop() for agent in agents))
+    return code
+
+
+@asynccontextmanager
+async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tools]:
+    await ensure_topics(settings, wait_s=30.0)
+    store = PatientStore(ObjectStore.open(settings.artifacts))
+    specs = [HANDLERS[JobKind(name)] for name in names if name != DATASETS and JobKind(name) in HANDLERS]
+    preload = dict.fromkeys(module for spec in [*specs, PROFILE] for module in spec.preload)
+    executor = LocalExecutor(tuple(preload))
+    await executor.start()
+    try:
+        async with KafkaOutcomes(settings) as outcomes:
+            yield Tools(
+                worker=f"{socket.gethostname()}:{os.getpid()}",
+                store=store,
+                executor=executor,
+                outcomes=outcomes,
+                catalogue=Catalogue(store),
+                cache=DatasetCache(settings.cache_dir / "datasets", settings.roots),
+                slots=Slots(settings.slots),
+                handlers=HANDLERS,
+                work_dir=settings.work_dir,
+                max_attempts=settings.max_attempts,
+                dataset_wait_s=settings.dataset_wait_s,
+                cpus=settings.slot_cpus,
+            )
+    finally:
+        await executor.stop()
+
+
+def _agent(name: str, tools: Tools, settings: Settings, epoch: str) -> Agent:
+    if name == DATASETS:
+        return Agent(name, Topic.DATASETS_UPLOADED, _intake(tools), settings, epoch)
+    return Agent(name, JobKind(name).topic, Lifecycle(tools), settings, epoch)
+
+
+def _intake(tools: Tools) -> Intake:
+    return Intake(
+        catalogue=tools.catalogue,
+        admission=tools.cache,  # type: ignore[arg-type]
+        executor=tools.executor,
+        outcomes=tools.outcomes,
+        slots=tools.slots,
+        work_dir=tools.work_dir,
+    )
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if stop.is_set():
+            os._exit(130)  # asked twice: now. The guards end the jobs, the log brings them back.
+        stop.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, asked)
+    return stop
+
+
+async def _until_stopped(agents: list[Agent], stop: asyncio.Event) -> int:
+    """0 when asked to stop, 1 when an agent died."""
+    watch: list[asyncio.Task[Any]] = [asyncio.create_task(agent.failed()) for agent in agents]
+    asked = asyncio.create_task(stop.wait())
+    done, pending = await asyncio.wait([*watch, asked], return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    if asked in done:
+        return 0
+    died = [(agent.name, repr(task.result())) for agent, task in zip(agents, watch, strict=True) if task in done]
+    log.error("agent_died", agents=died)
+    return 1

@@ -1,0 +1,1 @@
+"""What tests share: small fakes of the rooms, and real parts started for a test."""

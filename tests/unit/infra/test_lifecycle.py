@@ -1,0 +1,245 @@
+"""The life of a job, against small fakes: what is published, in which order, and what a second delivery does."""
+
+import asyncio
+import json
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from support.fakes import HeldLease, MemoryStore, RecordedOutcomes, SameFile, ScriptedExecutor
+
+from events.envelope import CloudEvent, full_type, headers_of
+from events.errors import ReasonCode
+from events.topics import JobKind, Topic
+from handlers.registry import HandlerSpec
+from infra.execution.messages import Crashed, Failed, Finished, Progressed
+from infra.jobs.catalogue import Catalogue
+from infra.jobs.delivery import Delivery
+from infra.jobs.lifecycle import Lifecycle, Tools
+from infra.jobs.slots import Slots
+
+DONE = Finished(summary="Done")
+
+
+def noop(job_id: str = "job-1", offset: int = 0, **data: Any) -> Delivery:
+    event = CloudEvent(source="test", type=full_type("ml.noop.requested"), subject=job_id, data=data)
+    return Delivery(
+        epoch="e1",
+        topic=Topic.NOOP,
+        partition=0,
+        offset=offset,
+        timestamp_ms=int(time.time() * 1000),
+        key=job_id.encode(),
+        value=event.to_bytes(),
+        headers=tuple(headers_of(event)),
+    )
+
+
+class House:
+    """A lifecycle with its fakes within reach."""
+
+    def __init__(self, tmp_path: Any, *scripts: list[Any]) -> None:
+        self.store = MemoryStore()
+        self.executor = ScriptedExecutor(*scripts)
+        self.outcomes = RecordedOutcomes()
+        self.lease = HeldLease()
+        self.tools = Tools(
+            worker="w1",
+            store=self.store,
+            executor=self.executor,
+            outcomes=self.outcomes,
+            catalogue=Catalogue(self.store),
+            cache=SameFile(tmp_path),
+            slots=Slots(1),
+            handlers={JobKind.NOOP: HandlerSpec("m:f"), JobKind.AUTOML: HandlerSpec("m:f")},
+            work_dir=tmp_path / "work",
+            dataset_wait_s=0.0,
+        )
+
+    async def handle(self, delivery: Delivery) -> None:
+        await Lifecycle(self.tools).handle(delivery, self.lease)
+
+
+async def test_a_request_is_started_told_of_and_completed(tmp_path: Any) -> None:
+    house = House(tmp_path, [Progressed(percent=50, message="Half way"), DONE])
+    await house.handle(noop(created_by="ada"))
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
+    done = house.outcomes.one("ml.job.completed")
+    assert done.subject == "job-1"
+    assert done.data["attempt"] == 1
+    assert done.data["request"] == {"created_by": "ada"}
+    words = [e.data["message"] for _, e in house.outcomes.events if e.name == "ml.job.progressed"]
+    assert words[-1] == "Half way"
+    assert not (tmp_path / "work" / "job-1").exists(), "the attempt's folder is left behind"
+
+
+async def test_the_same_delivery_again_says_nothing_new(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE])
+    await house.handle(noop())
+    before = list(house.outcomes.events)
+    await house.handle(noop())
+    assert house.outcomes.events == before
+    assert len(house.executor.tasks) == 1
+
+
+async def test_dying_before_publication_the_next_delivery_tells_exactly_what_was_recorded(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE])
+    await house.handle(noop())
+    told = house.outcomes.one("ml.job.completed")
+    del house.store.objects["jobs/job-1/published"]
+    house.outcomes.events.clear()
+    await house.handle(noop())
+    assert [event for _, event in house.outcomes.events] == [told]
+
+
+async def test_another_delivery_of_the_same_content_never_runs_and_is_told_the_end(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE])
+    await house.handle(noop())
+    told = house.outcomes.one("ml.job.completed")
+    await house.handle(noop(offset=7))
+    assert [e for _, e in house.outcomes.events if e.name == "ml.job.completed"] == [told, told]
+    assert len(house.executor.tasks) == 1
+    assert house.outcomes.letters == []
+
+
+async def test_other_content_under_the_same_id_is_a_dead_letter_and_leaves_the_job_alone(tmp_path: Any) -> None:
+    house = House(tmp_path, [])
+    running = asyncio.create_task(house.handle(noop(duration_s=1)))
+    await house.executor.submitted.wait()
+    await house.handle(noop(offset=7, duration_s=2))
+    (letter,) = house.outcomes.letters
+    assert letter.reason == ReasonCode.JOB_ID_REUSED
+    assert letter.offset == 7
+    assert letter.value == noop(offset=7, duration_s=2).value or json.loads(letter.value or b"")["data"] == {
+        "duration_s": 2
+    }
+    assert not house.executor.runs[0].killed
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        (Failed(reason="no_features", message="no column is left"), "no_features"),
+        (Crashed(exit_code=-9), "crashed"),
+        (Crashed(exit_code=-9, out_of_memory=True), "out_of_memory"),
+    ],
+)
+async def test_a_failure_of_the_job_is_told_once_and_not_tried_again(tmp_path: Any, last: Any, reason: str) -> None:
+    house = House(tmp_path, [last])
+    await house.handle(noop())
+    failed = house.outcomes.one("ml.job.failed")
+    assert failed.data["error"]["reason"] == reason
+    assert len(failed.data["error"]["message"]) > 15
+
+
+async def test_an_invalid_request_that_owns_its_id_fails_with_the_field(tmp_path: Any) -> None:
+    house = House(tmp_path)
+    await house.handle(noop(durations=3))
+    failed = house.outcomes.one("ml.job.failed")
+    assert failed.data["error"] == {
+        "reason": "unknown_field",
+        "message": "data.durations is not a field of this request",
+    }
+    assert failed.data["attempt"] == 0
+
+
+async def test_a_record_that_is_no_event_is_a_dead_letter_with_its_bytes(tmp_path: Any) -> None:
+    house = House(tmp_path)
+    broken = replace(noop(), value=b"\xff\x00 no json", headers=(("content-type", b"text/plain"),))
+    await house.handle(broken)
+    (letter,) = house.outcomes.letters
+    assert (letter.value, letter.key, letter.headers) == (broken.value, broken.key, broken.headers)
+    assert letter.reason == "not_json"
+    assert house.store.objects == {}
+
+
+async def test_a_job_given_back_does_not_use_up_an_attempt_but_a_lost_worker_does(tmp_path: Any) -> None:
+    house = House(tmp_path, [], [DONE])
+    running = asyncio.create_task(house.handle(noop()))
+    await house.executor.submitted.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert house.executor.runs[0].killed
+    assert "jobs/job-1/attempts/1/released.json" in house.store.objects
+    assert house.outcomes.names() == ["ml.job.started"]
+
+    for number in (2, 3):  # two workers that died without a word
+        house.store.objects[f"jobs/job-1/attempts/{number}/claim.json"] = b"{}"
+    await house.handle(noop())
+    assert house.outcomes.one("ml.job.completed").data["attempt"] == 4
+
+
+async def test_a_job_whose_workers_died_too_often_ends_as_worker_lost(tmp_path: Any) -> None:
+    house = House(tmp_path)
+    for number in (1, 2, 3):
+        house.store.objects[f"jobs/job-1/attempts/{number}/claim.json"] = b"{}"
+    await house.handle(noop())
+    assert house.outcomes.one("ml.job.failed").data["error"]["reason"] == "worker_lost"
+    assert house.executor.tasks == []
+
+
+async def test_in_doubt_about_the_group_nothing_is_started_or_published(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE])
+    house.lease.sure.clear()
+    job = asyncio.create_task(house.handle(noop()))
+    await house.store.written("jobs/job-1/request.json")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert house.executor.tasks == []
+    assert house.outcomes.events == []
+    house.lease.sure.set()
+    await job
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
+
+
+async def test_a_job_that_was_ended_while_it_waited_for_a_slot_never_starts(tmp_path: Any) -> None:
+    house = House(tmp_path, [], [DONE])
+    first = asyncio.create_task(house.handle(noop("first")))
+    await house.executor.submitted.wait()
+    second = asyncio.create_task(house.handle(noop("second", offset=1)))
+    await house.store.written("jobs/second/request.json")
+    ended = House(tmp_path, [DONE])
+    ended.tools = replace(ended.tools, store=house.store)
+    await ended.handle(noop("second", offset=1))  # another worker that owns the partition by now
+    first.cancel()
+    await second
+    assert len(house.executor.tasks) == 1
+    await asyncio.gather(first, return_exceptions=True)
+
+
+async def test_a_time_limit_asks_softly_and_then_kills(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.jobs.deadline.GRACE_S", 0.0)
+    house = House(tmp_path, [])
+    asked = noop(timeout_s=1)
+    await house.handle(asked)
+    assert house.executor.runs[0].stopped_softly.is_set()
+    assert house.outcomes.one("ml.job.failed").data["error"]["reason"] == "timed_out"
+
+
+async def test_an_unknown_dataset_is_named(tmp_path: Any) -> None:
+    house = House(tmp_path)
+    event = CloudEvent(
+        source="test",
+        type=full_type("ml.automl.requested"),
+        subject="job-1",
+        data={"dataset_id": "cohort-9", "target_column": "outcome"},
+    )
+    await house.handle(replace(noop(), topic=Topic.AUTOML, value=event.to_bytes()))
+    error = house.outcomes.one("ml.job.failed").data["error"]
+    assert error["reason"] == "dataset_unknown"
+    assert "cohort-9" in error["message"]
+
+
+async def test_the_first_delivery_of_a_new_log_takes_over_an_unfinished_job(tmp_path: Any) -> None:
+    house = House(tmp_path, [], [DONE])
+    lost = asyncio.create_task(house.handle(noop(offset=3)))
+    await house.executor.submitted.wait()
+    lost.cancel()
+    await asyncio.gather(lost, return_exceptions=True)
+    await house.handle(replace(noop(offset=0), epoch="e2"))
+    assert house.outcomes.one("ml.job.completed").data["attempt"] == 2
+    await house.handle(replace(noop(offset=5), epoch="e2"))
+    assert len(house.executor.tasks) == 2
