@@ -73,11 +73,12 @@ class Failed(_Message):
 
 
 class Crashed(_Message):
-    """The process died without a word. `out_of_memory` only with evidence for it."""
+    """The process died without a word. `out_of_memory` only with evidence for it; `detail` is for the log."""
 
     tag: Literal["crashed"] = "crashed"
     exit_code: int
     out_of_memory: bool = False
+    detail: str = ""
 
 
 class Killed(_Message):
