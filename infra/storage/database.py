@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -41,6 +42,27 @@ async def migrate(url: str) -> None:
             await connection.commit()
     finally:
         await engine.dispose()
+
+
+def is_poison(error: Exception) -> bool:
+    """Whether a value is to blame: the same statement fails again, however long one waits.
+
+    Anything else (a lock, a lost connection, a full disk, a missing table) may pass.
+    """
+    if not isinstance(error, DBAPIError):
+        # A parameter that no driver can express: too large an integer, NaN in JSON.
+        return isinstance(error, StatementError | OverflowError)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return (
+        isinstance(error, DataError | IntegrityError)
+        or state[:2] in _POISON_STATES
+        # asyncpg's own refusal, before the server is asked: an InterfaceError that is also a ValueError.
+        or isinstance(getattr(error.orig, "__cause__", None), ValueError)
+    )
+
+
+#: PostgreSQL's classes of errors: data exception, integrity violation, program limit (a key too long for an index).
+_POISON_STATES = {"22", "23", "54"}
 
 
 def _open(url: str, busy_s: float) -> AsyncEngine:

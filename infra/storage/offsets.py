@@ -54,10 +54,12 @@ async def advance(connection: AsyncConnection, epoch: str, read: Mapping[Partiti
             raise Fenced(partition)
 
 
-async def rewind(connection: AsyncConnection, epoch: str, partition: Partition) -> None:
-    """Projects a partition again from its beginning; rows that are right stay as they are."""
-    await connection.execute(
+async def rewind_beyond(connection: AsyncConnection, epoch: str, partition: Partition, end: int) -> bool:
+    """Begins a partition again from 0 if it is said to be projected beyond `end`; whether it was."""
+    moved = await connection.execute(
         update(offsets)
         .where(offsets.c.epoch == epoch, offsets.c.topic == partition[0], offsets.c.partition == partition[1])
+        .where(offsets.c.next > end)
         .values(next=0)
     )
+    return moved.rowcount == 1
