@@ -1,0 +1,128 @@
+"""The processes of the house, one each in the foreground: how they are deployed, and what `up` starts."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.cli.errors import CliError, ExitCode
+from infra.cli.extras import require
+from infra.cli.runtime import load_settings, run, stop_on_signals
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+#: A broker that starts a little later than its clients is no reason to give up.
+_BROKER_WAIT_S = 30.0
+#: The agent that registers uploaded files; all others are called as their kind.
+_UPLOADS = "datasets"
+
+
+def agent(
+    names: Annotated[list[str], typer.Argument(metavar="KIND…|datasets|all", help="What to work on, e.g. automl.")],
+    with_noop: Annotated[bool, typer.Option(help="With `all`: also the kind that does nothing, for tests.")] = False,
+) -> None:
+    """Work on jobs of these kinds, or on uploaded datasets, until stopped."""
+    chosen = agent_names(names, with_noop=with_noop)
+    require("agent", "worker")
+    settings = load_settings()
+    _log()
+    raise typer.Exit(run(_agent(settings, chosen)))
+
+
+async def _agent(settings: "Settings", names: list[str]) -> int:
+    from infra.kafka.worker import run_agents
+    from infra.lifeline import tell_ready
+
+    settings.make_data_dir()
+    return await run_agents(settings, names, tell_ready)
+
+
+def _log() -> None:
+    from infra.cli.logs import log_to_stderr
+
+    log_to_stderr()
+
+
+def agent_names(told: list[str], *, with_noop: bool = False) -> list[str]:
+    """What an agent may be asked to work on: kinds with a handler, `datasets`, and `all` for all of these.
+
+    Raises:
+        CliError: a name is unknown, or its handler is not written yet.
+    """
+    from events.topics import JobKind
+    from handlers.registry import HANDLERS
+
+    served = [*(kind.value for kind in HANDLERS if kind is not JobKind.NOOP), _UPLOADS]
+    chosen: list[str] = []
+    for name in (part.strip().replace("-", "_") for text in told for part in text.split(",") if part.strip()):
+        if name == "all":
+            chosen += served + [JobKind.NOOP.value] * with_noop
+        elif name in (*served, JobKind.NOOP.value):
+            chosen.append(name)
+        else:
+            why = "has no handler in this version" if name in list(JobKind) else "is nothing to work on"
+            raise CliError(f"{name!r} {why}: choose from {', '.join(served)} or all", ExitCode.USAGE)
+    return list(dict.fromkeys(chosen))
+
+
+def projector() -> None:
+    """Keep the tables: consume outcomes and write them down until stopped."""
+    require("projector", "api")
+    settings = load_settings()
+    _log()
+    run(_projector(settings))
+
+
+async def _projector(settings: "Settings") -> None:
+    from infra.kafka.projector import run as run_projector
+    from infra.kafka.topics import ensure_topics
+    from infra.lifeline import tell_ready
+
+    stop = stop_on_signals()
+    settings.make_data_dir()
+    await ensure_topics(settings, wait_s=_BROKER_WAIT_S)
+    await run_projector(settings, stop, tell_ready)
+
+
+def api() -> None:
+    """Serve the read API until stopped."""
+    require("api", "api")
+    settings = load_settings()
+    _log()
+    run(_api(settings))
+
+
+async def _api(settings: "Settings") -> None:
+    from infra.api.serving import serve
+    from infra.lifeline import tell_ready
+
+    settings.make_data_dir()
+    await serve(settings, stop_on_signals(), ready=lambda _address: tell_ready())
+
+
+def broker() -> None:
+    """Run the embedded broker. It keeps everything in memory and forgets it when stopped."""
+    settings = load_settings()
+    _log()
+    run(_broker(settings))
+
+
+async def _broker(settings: "Settings") -> None:
+    import asyncio
+
+    from infra.kafka.embedded import EmbeddedBroker
+    from infra.kafka.topics import ensure_topics
+    from infra.lifeline import tell_ready
+
+    if not settings.embedded_broker:
+        raise CliError("KAFKA_BOOTSTRAP_SERVERS names another broker: unset it to run the embedded one", ExitCode.USAGE)
+    stop = asyncio.create_task(stop_on_signals().wait())
+    settings.make_data_dir()
+    async with EmbeddedBroker(settings.embedded_kafka_port, settings.data_dir / "logs" / "broker-server.log") as server:
+        await ensure_topics(settings, wait_s=_BROKER_WAIT_S)
+        typer.echo(f"the embedded broker answers at {server.address}", err=True)
+        tell_ready()
+        ended = asyncio.create_task(server.wait())
+        await asyncio.wait([stop, ended], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done() and not stop.done():
+            raise CliError(f"the embedded broker ended by itself with exit code {ended.result()}")
