@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Table, insert
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from infra.storage.database import open_engine
 from schemas.tables import datasets, metadata, ml_models, training_jobs
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -95,7 +96,7 @@ def dataset_row(dataset_id: str, **other: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def database(folder: Path) -> AsyncIterator[AsyncEngine]:
     """An engine on a fresh SQLite file with all tables in it."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{folder / 'read.db'}")
+    engine = open_engine(f"sqlite+aiosqlite:///{folder / 'read.db'}")
     try:
         async with engine.begin() as connection:
             await connection.run_sync(metadata.create_all)

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from infra.settings import Settings
+from infra.storage.database import open_engine
 from schemas import openapi
 
 from . import problems
@@ -33,8 +34,6 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Starlet
         if engine is not None:
             yield
             return
-        from infra.storage.database import open_engine
-
         app.state.engine = open_engine(settings.database)
         try:
             yield
