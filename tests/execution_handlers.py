@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,17 @@ async def gone(pid: int) -> None:
         os.close(pidfd)
 
 
+async def until(condition: Callable[[], Any]) -> None:
+    """For what no descriptor tells."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+def children_of(pid: int) -> list[int]:
+    """The direct children of a single-threaded process, or of one's main thread."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs (one that has ended and waits for its parent does not)."""
     try:
@@ -89,7 +101,7 @@ def is_alive(pid: int) -> bool:
 def finish(request: Ask, inputs: Inputs, out: Any, report: Any) -> Result:
     report(50, "half way", eta_s=1.5, metrics={"auroc": 0.9})
     (out.directory / "made.txt").write_text("made")
-    return Result(summary=f"number {request.number}", record={"cwd": os.getcwd()})
+    return Result(summary=f"number {request.number}", record={"cwd": str(Path.cwd())})
 
 
 def look(request: Ask, inputs: Inputs, out: Any, report: Any) -> Result:
@@ -98,9 +110,9 @@ def look(request: Ask, inputs: Inputs, out: Any, report: Any) -> Result:
     import resource
 
     descriptors = {}
-    for entry in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            descriptors[entry] = os.readlink(f"/proc/self/fd/{entry}")
+            descriptors[entry.name] = str(entry.readlink())
     found: dict[str, Any] = {
         "environment": dict(os.environ),
         "descriptors": descriptors,
@@ -109,7 +121,7 @@ def look(request: Ask, inputs: Inputs, out: Any, report: Any) -> Result:
         "random": random.random(),
         "modules": sorted(sys.modules),
         "threads": threading.active_count(),
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
     }
     if "numpy" in sys.modules:
         found["numpy"] = float(sys.modules["numpy"].random.random())

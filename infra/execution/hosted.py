@@ -26,6 +26,7 @@ class HostedJob:
         self._hello: Hello | None = None
         self._obituary: Obituary | None = None
         self._last_word: Any = None
+        self._told_to_end = False
         self.ended = False
 
     @property
@@ -79,7 +80,7 @@ class HostedJob:
 
     def _verdict(self) -> Any:
         end = self._obituary
-        if end is not None and end.killed:
+        if end.killed if end else (self._told_to_end and self._last_word is None):
             return Killed()
         if self._last_word is None:
             return Crashed(
@@ -105,6 +106,7 @@ class HostedJob:
 
     def kill(self) -> None:
         """Tells the guard to end everything. `read` tells when that is done."""
+        self._told_to_end = True
         with suppress(OSError):
             self._life.socket.send(KILL)
 

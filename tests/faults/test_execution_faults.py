@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from execution_handlers import FOLDER, everything, first_word, gone, is_alive, outcome, task_for
+from execution_handlers import FOLDER, children_of, everything, first_word, gone, is_alive, outcome, task_for
 
 from infra.execution.local import LocalExecutor
 
@@ -117,11 +117,13 @@ asyncio.run(main())
 
 
 async def test_a_killed_agent_leaves_nothing_running(tmp_path):
-    agent = subprocess.Popen([sys.executable, "-c", AGENT, str(FOLDER), str(tmp_path)], stdout=subprocess.PIPE)
+    agent = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", AGENT, str(FOLDER), str(tmp_path)], stdout=subprocess.PIPE
+    )
     with agent:
         daemon, server = map(int, agent.stdout.readline().split())
         guard = parent_of(daemon)
-        jobs = list(map(int, Path(f"/proc/{guard}/task/{guard}/children").read_text().split()))
+        jobs = children_of(guard)
         assert len(jobs) == 2  # the job and the daemon it left to the guard
         agent.kill()
     async with asyncio.timeout(5):

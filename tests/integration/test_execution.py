@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from execution_handlers import FOLDER, everything, first_word, is_alive, log_of, outcome, task_for
+from execution_handlers import FOLDER, children_of, everything, first_word, is_alive, log_of, outcome, task_for, until
 
 from handlers.contract import Limits
 from infra.execution.executor import ExecutorError
@@ -245,8 +245,7 @@ async def test_fifty_jobs_leave_nothing_behind(executor, tmp_path):
 async def held_by(executor: LocalExecutor) -> tuple[list[str], list[str]]:
     """The kinds of descriptors of the agent and of the warm server, once the last guard is gone."""
     server = executor.warm_pid
-    while Path(f"/proc/{server}/task/{server}/children").read_text().split() or not is_idle(server):
-        await asyncio.sleep(0.001)
+    await until(lambda: not children_of(server) and is_idle(server))
     return descriptors_of("self"), descriptors_of(server)
 
 
@@ -294,8 +293,7 @@ async def test_stop_does_not_wait_for_the_warm_up(tmp_path):
     executor = LocalExecutor(preload=("slow_to_import",), path=[tmp_path])
     await executor.start()
     submitted = asyncio.create_task(executor.submit(task_for(tmp_path, "finish")))
-    while executor.warm_pid is None:
-        await asyncio.sleep(0.01)
+    await until(lambda: executor.warm_pid)
     await executor.stop()
     with pytest.raises(ExecutorError):
         await submitted
@@ -307,8 +305,5 @@ async def test_a_submit_that_is_cancelled_leaves_no_job(executor, tmp_path):
     submitted.cancel()
     await asyncio.gather(submitted, return_exceptions=True)
     assert submitted.cancelled()
-    while not executor.warm_pid:
-        await asyncio.sleep(0.01)
     await executor.warm()
-    while Path(f"/proc/{executor.warm_pid}/task/{executor.warm_pid}/children").read_text().split():
-        await asyncio.sleep(0.01)
+    await until(lambda: not children_of(executor.warm_pid))
