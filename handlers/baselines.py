@@ -150,7 +150,7 @@ class Encoder:
                 days = (pd.to_datetime(chosen.iloc[:, place], utc=True) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(
                     "1D"
                 )
-                chosen.isetitem(place, days)
+                chosen.isetitem(place, days.to_numpy())
         return chosen.to_numpy(dtype=np.float64, na_value=np.nan)
 
     @staticmethod

@@ -112,7 +112,10 @@ def _separator(sample: str) -> str:
     """The sign that cuts most lines into the same number of fields, and of such the one with most fields."""
 
     def fit(candidate: str) -> tuple[float, int]:
-        widths = Counter(len(row) for row in _rows(sample, candidate))
+        try:
+            widths = Counter(len(row) for row in _rows(sample, candidate))
+        except csv.Error:  # a wide table, not cut at all, is one field beyond all bounds
+            return 0.0, 0
         if not widths:
             return 0.0, 0
         width, lines = widths.most_common(1)[0]

@@ -1,0 +1,107 @@
+"""Which models are tried, and with which settings: AutoGluon's own lists, changed where that protects data or time."""
+
+import copy
+from typing import Any
+
+from events.requests import AutomlRequested
+from handlers.datasets.problem import ProblemType
+
+Hyperparameters = dict[str, list[dict[str, Any]]]
+
+#: Families that are kept. KNN stores every training row; FASTAI and the like are not installed.
+_FAMILIES = ("LR", "GBM", "CAT", "XGB", "RF", "XT", "NN_TORCH")
+_SEEDS = {
+    "LR": "random_state",
+    "GBM": "seed",
+    "CAT": "random_seed",
+    "XGB": "seed",
+    "RF": "random_state",
+    "XT": "random_state",
+    "NN_TORCH": "seed_value",
+}
+#: Left to itself CatBoost takes most of a small job's time for its last trees.
+_CATBOOST_ITERATIONS = 500
+#: So large that no column is put through quantiles, which are the sorted training values.
+_NEVER_SKEWED = 1e12
+#: A leaf of a regression forest holds the mean target of its rows: of one row, that is the row's value.
+_REGRESSION_LEAF_ROWS = 5
+_TRIALS = 5
+
+_PORTFOLIOS = {"medium": "default", "good": "light", "high": "zeroshot", "best": "zeroshot"}
+
+
+def quality_of(request: AutomlRequested) -> str:
+    """medium, good, high or best."""
+    return request.quality.removesuffix("_quality")
+
+
+def hyperparameters_for(quality: str, problem_type: ProblemType, seed: int) -> Hyperparameters:
+    """AutoGluon's `hyperparameters`, with one entry a model that will be tried.
+
+    Logistic regression (ridge for numbers) comes first: on small wide tables it is often the best of all.
+    """
+    from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
+
+    listed = {"LR": [{"ag_args": {"priority": 999}}], **get_hyperparameter_config(_PORTFOLIOS[quality])}
+    chosen: Hyperparameters = {}
+    for family in _FAMILIES:
+        configs = listed.get(family, [])
+        kept = [config for config in (configs if isinstance(configs, list) else [configs]) if isinstance(config, dict)]
+        kept = [_careful(family, config, problem_type, seed) for config in kept if _fits(config, problem_type)]
+        if kept:
+            chosen[family] = kept
+    return chosen
+
+
+def n_models(hyperparameters: Hyperparameters) -> int:
+    """How many models will be tried, ensembles of them not counted."""
+    return sum(len(configs) for configs in hyperparameters.values())
+
+
+def fit_options(request: AutomlRequested, n_cpus: int, n_gpus: int) -> dict[str, Any]:
+    """Arguments for `TabularPredictor.fit` that follow from quality and resources.
+
+    One layer of models under one weighted ensemble, whatever the quality: a second layer pays on large data
+    alone, and what a weighted sum says can be explained exactly.
+    """
+    quality = quality_of(request)
+    options: dict[str, Any] = {
+        "num_cpus": n_cpus,
+        "num_gpus": n_gpus,
+        "num_stack_levels": 0,
+        "dynamic_stacking": False,
+        "calibrate": False,  # a temperature would make the ensemble no weighted sum
+        "fit_strategy": "sequential",
+        "excluded_model_types": ["KNN"],
+        # Words of free text would be kept in the artifact as a vocabulary.
+        "_feature_generator_kwargs": {
+            "enable_text_ngram_features": False,
+            "enable_text_special_features": False,
+            "enable_raw_text_features": False,
+        },
+    }
+    if quality != "medium":
+        options |= {"auto_stack": True, "ag_args_ensemble": {"fold_fitting_strategy": "sequential_local"}}
+    if quality in ("good", "high"):
+        options |= {"refit_full": True, "set_best_to_refit_full": True, "save_bag_folds": False}
+    if request.hyperparameter_tuning:
+        options["hyperparameter_tune_kwargs"] = {"scheduler": "local", "searcher": "random", "num_trials": _TRIALS}
+    return options
+
+
+def _fits(config: dict[str, Any], problem_type: ProblemType) -> bool:
+    return problem_type in config.get("ag_args", {}).get("problem_types", [problem_type])
+
+
+def _careful(family: str, config: dict[str, Any], problem_type: ProblemType, seed: int) -> dict[str, Any]:
+    config = {**copy.deepcopy(config), _SEEDS[family]: seed}
+    if family == "CAT":
+        config["iterations"] = min(_CATBOOST_ITERATIONS, config.get("iterations", _CATBOOST_ITERATIONS))
+    if family in ("LR", "NN_TORCH"):
+        config["proc.skew_threshold"] = _NEVER_SKEWED
+    if family == "XGB":
+        # Cuts between two values; the histogram method cuts at values of training rows.
+        config["tree_method"] = "exact"
+    if family in ("RF", "XT") and problem_type == "regression":
+        config["min_samples_leaf"] = max(_REGRESSION_LEAF_ROWS, config.get("min_samples_leaf", 1))
+    return config
