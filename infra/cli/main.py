@@ -1,5 +1,6 @@
 """The command line. Starts fast: a command imports what it needs when it runs, never before."""
 
+import logging
 import os
 from typing import Annotated, Any
 
@@ -59,6 +60,8 @@ def options(
 ) -> None:
     if debug:
         os.environ["OMNISCOPE_DEBUG"] = "1"
+    # A client's own words about a broker that is away would come before our sentence. Services log them.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
 app.command()(up.up)
