@@ -42,7 +42,7 @@ def _columns(
 _MODEL = {"id": "model_id", "name": "model_name", "type": "model_type"}
 _JOBS = _columns(training_jobs, JobView, {"id": "job_id"}, also=("error_reason",))
 _SUMMARIES = _columns(ml_models, ModelSummary, _MODEL)
-_RESULTS = _columns(ml_models, ModelResults, _MODEL, also=("details", "deleted_at"))
+_RESULTS = _columns(ml_models, ModelResults, _MODEL, also=("details", "deleted_at", "completed_place"))
 _DATASETS = _columns(datasets, DatasetView, {"id": "dataset_id"}, also=("error_reason",))
 
 
@@ -72,18 +72,18 @@ async def get_job(connection: AsyncConnection, job_id: str, now: datetime | None
 
 
 async def list_models(connection: AsyncConnection, asked: ModelFilter) -> ModelPage:
-    """Models that are there to be used (deleted ones are not), newest first.
+    """Models that are there to be used, newest first: completed ones that nobody has deleted.
 
     Raises:
         InvalidCursor: `asked.cursor` is not of this list.
     """
-    alive = _SUMMARIES.where(ml_models.c.deleted_at.is_(None))
-    items, following = await _page(connection, alive, asked, _summary)
+    usable = _SUMMARIES.where(ml_models.c.completed_place.is_not(None), ml_models.c.deleted_at.is_(None))
+    items, following = await _page(connection, usable, asked, _summary)
     return ModelPage(items=items, next=following)
 
 
 async def get_model(connection: AsyncConnection, model_id: str) -> ModelResults | None:
-    """All results of a model, or None where there never was one.
+    """All results of a model, or None where its completion has not been heard of.
 
     Raises:
         ModelDeleted: there was one.
@@ -93,7 +93,8 @@ async def get_model(connection: AsyncConnection, model_id: str) -> ModelResults 
         return None
     if row["deleted_at"] is not None:
         raise ModelDeleted(row["deleted_at"])
-    return _model(row)
+    # Other news of a model can be read first, as its registration: there are no results to show then.
+    return _model(row) if row["completed_place"] is not None else None
 
 
 async def list_datasets(connection: AsyncConnection, asked: DatasetFilter) -> DatasetPage:

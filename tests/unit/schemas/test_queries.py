@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from read_rows import NOON, database, dataset_row, fill, job_row, model_row
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from support.rows import NOON, database, dataset_row, fill, job_row, model_row
 
 from events.outcomes import Failure, JobStatus
 from events.topics import JobKind
@@ -181,6 +181,14 @@ async def test_a_deleted_model_is_not_listed_and_says_when_it_went(engine, conne
     assert [m.model_id for m in (await queries.list_models(connection, ModelFilter())).items] == ["here"]
     with pytest.raises(queries.ModelDeleted, match="2026-01-31 12:00"):
         await queries.get_model(connection, "gone")
+
+
+async def test_a_model_that_is_only_registered_yet_is_not_there(engine, connection) -> None:
+    """The projector has read its registration, and not its completion: nothing of its results is known."""
+    unknown = {"baseline": {}, "metrics": {}, "details": {}, "type": "", "completed_place": None}
+    await fill(engine, ml_models, model_row("early", registered_name="m", **unknown), model_row("m"))
+    assert await queries.get_model(connection, "early") is None
+    assert [m.model_id for m in (await queries.list_models(connection, ModelFilter())).items] == ["m"]
 
 
 async def test_models_are_filtered_by_type_and_dataset(engine, connection) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import jwt
 import pytest
-from read_client import client_of
-from read_rows import database
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
+from support.clients import client_of
+from support.rows import database
 
 from infra.api import tokens
 from infra.api.app import create_app

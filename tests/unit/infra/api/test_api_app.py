@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from read_client import client_of
 from structlog.testing import capture_logs
+from support.clients import client_of
 
 from infra.api import tokens
 from infra.api.app import create_app

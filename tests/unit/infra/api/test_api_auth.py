@@ -13,8 +13,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from read_client import client_of
 from sqlalchemy.ext.asyncio import AsyncEngine
+from support.clients import client_of
 
 from infra.api import keys
 from infra.api.app import ENDPOINTS, create_app

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from read_client import client_of
-from read_rows import NOON, dataset_row, fill, job_row, model_row
 from starlette.routing import Route
+from support.clients import client_of
+from support.rows import NOON, dataset_row, fill, job_row, model_row
 
 from infra.api import tokens
 from schemas.tables import datasets, ml_models, training_jobs

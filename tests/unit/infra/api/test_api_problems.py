@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from read_client import client_of
-from read_rows import NOON, fill, job_row, model_row
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from structlog.testing import capture_logs
+from support.clients import client_of
+from support.rows import NOON, fill, job_row, model_row
 
 from infra.api import tokens
 from infra.api.app import create_app

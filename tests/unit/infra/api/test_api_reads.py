@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from read_rows import NOON, dataset_row, fill, job_row, model_row
+from support.rows import NOON, dataset_row, fill, job_row, model_row
 
 from schemas.tables import datasets, ml_models, training_jobs
 

@@ -67,6 +67,7 @@ def model_row(model_id: str, **other: Any) -> dict[str, Any]:
             "dataset_sha256": "cd" * 32,
         },
         "artifacts_path": f"models/{model_id}",
+        "completed_place": "place",
         "created_by": "ada",
         "created_at": NOON,
         "updated_at": NOON,
