@@ -68,6 +68,8 @@ class JobCompleted(JobFact):
     model_id: str | None = None
     explanation_id: str | None = None
     summary: str = "Completed"
+    #: Where the time went, by phase: own, wait, claim, stage, fork, run, commit.
+    seconds: dict[str, float] = {}
 
 
 class JobFailed(JobFact):

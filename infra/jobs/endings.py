@@ -39,6 +39,7 @@ async def committed(
         return job.completed(finished.summary, None)
     folder = model_folder(job.model_id, job.attempt)
     files = await store.upload(place.out / "model", folder)
+    job.lap("commit")
     facts = ModelFacts.model_validate(finished.model)
     return job.completed(finished.summary, _model(job, request, dataset, facts, finished.record, folder, files))
 

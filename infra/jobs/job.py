@@ -1,5 +1,6 @@
 """A request that owns its job id, and the events that can be told of it."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +26,10 @@ class Job:
     request: Identified
     delivery: Delivery
     attempt: int = 0
-    started_at: datetime | None = field(default=None)
+    started_at: datetime | None = None
+    #: Where its time on this worker went, in seconds by phase.
+    seconds: dict[str, float] = field(default_factory=dict)
+    _lap: float = field(default_factory=time.monotonic)
 
     @property
     def id(self) -> str:
@@ -39,6 +43,12 @@ class Job:
     @property
     def model_id(self) -> str:
         return model_id_of(self.id)
+
+    def lap(self, phase: str) -> None:
+        """The time since the last lap went into `phase`."""
+        now = time.monotonic()
+        self.seconds[phase] = round(self.seconds.get(phase, 0.0) + now - self._lap, 6)
+        self._lap = now
 
     def started(self, worker: str) -> RecordedEvent:
         self.started_at = datetime.now(UTC)
@@ -55,6 +65,7 @@ class Job:
             completed_at=datetime.now(UTC),
             model_id=model.model_id if model else None,
             summary=summary,
+            seconds=self.seconds,
         )
         told: Sequence[BaseModel] = [model, done] if model else [done]
         return self._ended(JobStatus.COMPLETED, told, artifacts=model.artifacts_path if model else None)

@@ -83,6 +83,7 @@ class Lifecycle:
 
     async def _live(self, job: Job, lease: Lease) -> None:
         outcome = await arbiter.find(self._store, job.id)
+        job.lap("own")
         if outcome is None:
             outcome = await arbiter.decide(self._store, await self._carry_out(job, lease))
             await self._clear_up(job, outcome)
@@ -101,6 +102,7 @@ class Lifecycle:
                 await lease.held()
                 if (ended := await arbiter.find(self._store, job.id)) is not None:
                     return ended
+                job.lap("wait")
                 return await self._attempt(job, request, handler, dataset, lease)
         except OmniScopeError as refusal:
             return job.failed(Failure.of(refusal.reason, refusal.message))
@@ -116,14 +118,17 @@ class Lifecycle:
         """Starts the job once. If it is cancelled on purpose, the attempt does not count."""
         tools = self._tools
         job.attempt = await claims.start_attempt(self._store, job.id, tools.worker, tools.max_attempts)
+        job.lap("claim")
         log.info("job_started", job_id=job.id, kind=job.kind.value, attempt=job.attempt)
         try:
             await self._publish(job.started(tools.worker), lease)
             async with Workplace(tools.work_dir, self._store, tools.cache, job.id, job.attempt) as place:
                 inputs = Inputs(dataset=await place.dataset(dataset) if dataset else None, limits=self._limits(request))
+                job.lap("stage")
                 last, timed_out = await self._run(job, request, handler, inputs, place, lease)
                 if timed_out or not isinstance(last, Finished):
                     return job.failed(endings.why(last, timed_out=timed_out, seconds=request.timeout_s))
+                job.lap("run")
                 return await endings.committed(job, request, dataset, last, place, self._store)
         except OmniScopeError:
             raise
@@ -150,6 +155,7 @@ class Lifecycle:
         run: Run = await patiently(
             lambda: self._tools.executor.submit(task), f"start {task.task_id}", only=ExecutorError
         )
+        job.lap("fork")
         teller = ProgressTeller(job.id, job.kind, job.attempt, lambda word: self._publish(job.event(word), lease))
         try:
             async with Deadline(run, request.timeout_s) as deadline, teller:
