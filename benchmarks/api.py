@@ -9,23 +9,28 @@ Prints one line of JSON.
 
 import argparse
 import asyncio
+import io
 import json
 import signal
 import sys
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from statistics import quantiles
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import insert
+import structlog
 
+from events.envelope import CloudEvent, full_type, headers_of
+from events.outcomes import JobStarted
+from events.topics import JobKind, Topic
 from infra.api import serving, tokens
 from infra.settings import Settings
 from infra.storage.database import migrate, open_engine
-from schemas.tables import training_jobs
+from infra.storage.upserts import apply
+from schemas.projection import Place, Record, project
 
 _WARM_UP = 50
 
@@ -61,11 +66,13 @@ async def measure(jobs: int, seconds: float, connections: int) -> dict[str, Any]
 async def _load(port: int, token: str, jobs: int, connections: int, seconds: float) -> dict[str, float]:
     numbers = count()
     took: list[float] = []
+    warm = asyncio.Barrier(connections)
 
     async def client() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for _ in range(_WARM_UP // connections):
+        for _ in range(_WARM_UP):
             await _ask(reader, writer, token, next(numbers) % jobs)
+        await warm.wait()
         until = perf_counter() + seconds
         while (began := perf_counter()) < until:
             await _ask(reader, writer, token, next(numbers) % jobs)
@@ -73,23 +80,21 @@ async def _load(port: int, token: str, jobs: int, connections: int, seconds: flo
         writer.close()
         await writer.wait_closed()
 
-    began = perf_counter()
     await asyncio.gather(*(client() for _ in range(connections)))
     cuts = quantiles(took, n=100)
     return {
-        "requests_per_s": round(len(took) / (perf_counter() - began)),
+        "requests_per_s": round(len(took) / seconds),
         "p50_ms": round(cuts[49] * 1000, 2),
         "p99_ms": round(cuts[98] * 1000, 2),
     }
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str, number: int) -> None:
-    writer.write(
-        f"GET /api/ml/jobs/job-{number}/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 200"), head
-    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    head = f"GET /api/ml/jobs/job-{number}/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}"
+    writer.write(head.encode() + b"\r\n\r\n")
+    answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200"), answer
+    length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
     body = await reader.readexactly(length)
     assert f'"job-{number}"'.encode() in body
 
@@ -98,32 +103,34 @@ async def _fill(settings: Settings, jobs: int) -> None:
     await migrate(settings.database)
     engine = open_engine(settings.database)
     async with engine.begin() as connection:
-        await connection.execute(insert(training_jobs), [_row(number) for number in range(jobs)])
+        for number in range(jobs):
+            writes = project(_started(number))
+            assert isinstance(writes, list), writes
+            await apply(connection, writes)
     await engine.dispose()
 
 
-def _row(number: int) -> dict[str, Any]:
-    """A running job; what the API does not read is left to be empty."""
-    empty = {int: 0, float: 0.0, str: "", dict: {}}
-    at = datetime.now(UTC) - timedelta(seconds=number)
-    blank = {c.key: None if c.nullable else empty.get(c.type.python_type, at) for c in training_jobs.c}
-    return blank | {
-        "id": f"job-{number}",
-        "kind": "automl",
-        "status": "running",
-        "progress": 45.0,
-        "message": "Training epoch 45/100",
-        "metrics": {"validation accuracy": 0.91},
-        "started_at": at,
-        "last_heard_at": at,
-    }
+def _started(number: int) -> Record:
+    """The event that makes `job-<number>` a running job, as the log holds it."""
+    now = datetime.now(UTC)
+    fact = JobStarted(
+        job_id=f"job-{number}",
+        kind=JobKind.AUTOML,
+        attempt=1,
+        request={"dataset_id": "cohort", "target_column": "outcome"},
+        worker="benchmark",
+        started_at=now,
+    )
+    event = CloudEvent(
+        source="benchmark", type=full_type("ml.job.started"), subject=fact.job_id, data=fact.model_dump(mode="json")
+    )
+    place = Place("benchmark", Topic.JOBS, 0, number, int(now.timestamp() * 1000))
+    return Record(place, fact.job_id.encode(), event.to_bytes(), tuple(headers_of(event)))
 
 
 async def _serve(folder: Path) -> None:
-    import structlog
-
     # The lines of the access log are made, as in production, but not shown here.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=Path("/dev/null").open("w")))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=io.StringIO()))
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     settings = Settings(data_dir=folder, api_host="127.0.0.1", api_port=0)

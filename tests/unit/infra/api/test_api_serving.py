@@ -72,6 +72,14 @@ def test_a_host_that_is_not_ours_is_named(host: str, sentence: str) -> None:
         serving.listen(host, 0)
 
 
+def test_answers_are_not_held_back_for_acknowledgements() -> None:
+    """An accepted socket takes it from the listener; with Nagle's algorithm an answer takes 40 ms."""
+    with serving.listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 async def test_without_a_usable_key_it_does_not_start(local, tmp_path) -> None:
     broken = local.model_copy(update={"api_jwt_secret": None, "api_jwks": str(tmp_path / "none.json")})
     with pytest.raises(SettingsError, match="API_JWKS"):
