@@ -52,7 +52,7 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Follow a job until it ends: progress, time to go, then the result or the reason."""
-    raise typer.Exit(follow(load_settings(), job_id, api=api, as_json=as_json))
+    raise typer.Exit(follow(load_settings(), job_id, api=api, as_json=as_json, patience_s=_PATIENCE_S))
 
 
 def follow(
@@ -61,7 +61,7 @@ def follow(
     *,
     api: str | None = None,
     as_json: bool = False,
-    patience_s: float = _PATIENCE_S,
+    patience_s: float,
 ) -> ExitCode:
     """Shows a job until it ends; returns OK if it completed.
 
@@ -82,13 +82,11 @@ def follow(
     return ExitCode.OK if final["status"] == "completed" else ExitCode.FAILED
 
 
-def until_final(
-    client: ApiClient, job_id: str, *, as_json: bool = False, patience_s: float = _PATIENCE_S
-) -> dict[str, Any]:
+def until_final(client: ApiClient, job_id: str, *, as_json: bool, patience_s: float) -> dict[str, Any]:
     """The job's last status, its way there shown as it goes."""
     from infra.cli.progress import view
 
-    with view(as_json, console(stderr=False)) as show:
+    with view(as_json, console()) as show:
         return _poll(client, job_id, show, patience_s)
 
 

@@ -74,14 +74,10 @@ def projector() -> None:
 
 
 async def _projector(settings: "Settings") -> None:
-    from infra.kafka.projector import run as run_projector
-    from infra.kafka.topics import ensure_topics
+    from infra.kafka.projector import run as project
     from infra.lifeline import tell_ready
 
-    stop = stop_on_signals()
-    settings.make_data_dir()
-    await ensure_topics(settings, wait_s=_BROKER_WAIT_S)
-    await run_projector(settings, stop, tell_ready)
+    await project(settings, stop_on_signals(), tell_ready)
 
 
 def api() -> None:
