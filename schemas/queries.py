@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, literal, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, bindparam, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from events.outcomes import Failure, JobStatus
@@ -41,8 +41,12 @@ def _columns(
 
 _MODEL = {"id": "model_id", "name": "model_name", "type": "model_type"}
 _JOBS = _columns(training_jobs, JobView, {"id": "job_id"}, also=("error_reason",))
+#: Made once, for it is asked again and again; only the id differs.
+_JOB = _JOBS.where(training_jobs.c.id == bindparam("row_id"))
 _SUMMARIES = _columns(ml_models, ModelSummary, _MODEL)
-_RESULTS = _columns(ml_models, ModelResults, _MODEL, also=("details", "deleted_at", "completed_place"))
+_RESULTS = _columns(ml_models, ModelResults, _MODEL, also=("details", "deleted_at", "completed_place")).where(
+    ml_models.c.id == bindparam("row_id")
+)
 _DATASETS = _columns(datasets, DatasetView, {"id": "dataset_id"}, also=("error_reason",))
 
 
@@ -67,7 +71,7 @@ async def list_jobs(connection: AsyncConnection, asked: JobFilter, now: datetime
 
 async def get_job(connection: AsyncConnection, job_id: str, now: datetime | None = None) -> JobView | None:
     """Where the job stands at `now`, or None where nobody has heard of it."""
-    row = await _one(connection, _JOBS.where(training_jobs.c.id == job_id))
+    row = await _one(connection, _JOB, job_id)
     return _job(row, now or datetime.now(UTC)) if row is not None else None
 
 
@@ -88,7 +92,7 @@ async def get_model(connection: AsyncConnection, model_id: str) -> ModelResults 
     Raises:
         ModelDeleted: there was one.
     """
-    row = await _one(connection, _RESULTS.where(ml_models.c.id == model_id))
+    row = await _one(connection, _RESULTS, model_id)
     if row is None:
         return None
     if row["deleted_at"] is not None:
@@ -116,8 +120,8 @@ async def probe(connection: AsyncConnection) -> None:
         await connection.execute(select(table).limit(0))
 
 
-async def _one(connection: AsyncConnection, query: Select[Any]) -> RowMapping | None:
-    found: RowMapping | None = (await connection.execute(query)).mappings().one_or_none()
+async def _one(connection: AsyncConnection, query: Select[Any], row_id: str) -> RowMapping | None:
+    found: RowMapping | None = (await connection.execute(query, {"row_id": row_id})).mappings().one_or_none()
     return found
 
 
