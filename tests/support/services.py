@@ -1,0 +1,111 @@
+"""The house as processes, each started as it is deployed: `omniscope-ml broker`, `agent`, `projector`, `api`."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from infra.api.tokens import issue
+from infra.kafka.connection import client_settings
+from infra.kafka.topics import ensure_topics
+from infra.settings import Settings
+
+from .broker import free_port
+from .house import EARS, House
+
+
+class Services:
+    """Processes by name; `house` hears what they publish, `get` asks the read API."""
+
+    def __init__(self, settings: Settings, log_dir: Path) -> None:
+        self.settings = settings
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self._log_dir = log_dir
+        self.house: House
+
+    async def start(self, name: str, *words: str, module: str = "infra.cli") -> asyncio.subprocess.Process:
+        """Starts `omniscope-ml WORDS` (or another main module) and returns when it says that it is ready."""
+        reading, writing = os.pipe()
+        with (self._log_dir / f"{name}.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", module, *words),
+                env={**os.environ, **self._environment(), "OMNISCOPE_READY_FD": str(writing)},
+                pass_fds=[writing],
+                stdout=log,
+                stderr=log,
+            )
+        os.close(writing)
+        ready = await asyncio.to_thread(os.read, reading, 100)
+        os.close(reading)
+        assert ready, (self._log_dir / f"{name}.log").read_text()[-3000:]
+        self.processes[name] = process
+        return process
+
+    async def stop(self, name: str, number: int = signal.SIGTERM) -> int:
+        process = self.processes.pop(name)
+        process.send_signal(number)
+        return await process.wait()
+
+    async def get(self, path: str, until: Any = None) -> Any:
+        """What the API answers; with `until`, asked again until that holds of the answer."""
+        token = issue(self.settings, "test", ["ml:read"], hours=1)
+        address = f"http://127.0.0.1:{self.settings.api_port}"
+        async with httpx.AsyncClient(base_url=address, headers={"authorization": f"Bearer {token}"}) as client:
+            while True:
+                answer = await client.get(path)
+                body = answer.json()
+                if until is None or (answer.status_code == 200 and until(body)):
+                    return body
+                await asyncio.sleep(0.05)  # a read API is polled: it has nothing to await
+
+    def _environment(self) -> dict[str, str]:
+        known = self.settings
+        return {
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+            "DATA_DIR": str(known.data_dir),
+            "EMBEDDED_KAFKA_PORT": str(known.embedded_kafka_port),
+            "API_PORT": str(known.api_port),
+            "TOPIC_PARTITIONS": str(known.topic_partitions),
+            "KAFKA_SESSION_TIMEOUT_S": str(known.kafka_session_timeout_s),
+            "WORKER_SLOTS": str(known.worker_slots),
+        }
+
+
+@asynccontextmanager
+async def running_services(tmp_path: Path, *names: str) -> AsyncIterator[Services]:
+    """A broker and the services in `names`, with an ear on the outcomes; nothing of it is left at the end."""
+    settings = Settings(
+        data_dir=tmp_path / "data",
+        embedded_kafka_port=free_port(),
+        api_port=free_port(),
+        topic_partitions=2,
+        kafka_session_timeout_s=6,
+        worker_slots=2,
+    )
+    settings.make_data_dir()
+    services = Services(settings, tmp_path)
+    try:
+        await services.start("broker", "broker")
+        await ensure_topics(settings, wait_s=10)
+        async with AIOKafkaProducer(**client_settings(settings)) as producer:
+            services.house = House(settings, producer)
+            async with AIOKafkaConsumer(
+                *EARS, **client_settings(settings), auto_offset_reset="earliest", fetch_max_wait_ms=50
+            ) as ears:
+                listening = asyncio.create_task(services.house.listen(ears))
+                for name in names:
+                    await services.start(name, *name.split())
+                yield services
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+    finally:
+        for name in reversed(list(services.processes)):
+            if services.processes[name].returncode is None:
+                await services.stop(name)
