@@ -1,7 +1,6 @@
 """Does nothing for a while, or misbehaves as it is asked to: for tests and benchmarks of all that is around it."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -68,9 +67,9 @@ def _hang() -> Result:
 
 def _spawn() -> Result:
     # A session of its own: only a guard that looks for orphans finds this process.
-    program = f"import time; time.sleep({_GRANDCHILD_S})"
-    grandchild = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)  # noqa: S603 - fixed words
-    return Result(summary="Left a process behind", record={"grandchild_pid": grandchild.pid})
+    words = [sys.executable, "-c", f"import time; time.sleep({_GRANDCHILD_S})"]
+    pid = os.posix_spawn(sys.executable, words, os.environ, setsid=True)
+    return Result(summary="Left a process behind", record={"grandchild_pid": pid})
 
 
 _ENDINGS: dict[str, Callable[[], Result]] = {

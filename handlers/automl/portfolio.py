@@ -19,8 +19,8 @@ _SEEDS = {
     "XT": "random_state",
     "NN_TORCH": "seed_value",
 }
-#: Left to itself CatBoost takes most of a small job's time for its last trees.
-_CATBOOST_ITERATIONS = 500
+#: Left to itself CatBoost takes most of a small job's time for its last trees; of many classes each tree costs more.
+_CATBOOST_ITERATIONS: dict[ProblemType, int] = {"binary": 500, "regression": 500, "multiclass": 200}
 #: So large that no column is put through quantiles, which are the sorted training values.
 _NEVER_SKEWED = 1e12
 #: A leaf of a regression forest holds the mean target of its rows: of one row, that is the row's value.
@@ -96,7 +96,8 @@ def _fits(config: dict[str, Any], problem_type: ProblemType) -> bool:
 def _careful(family: str, config: dict[str, Any], problem_type: ProblemType, seed: int) -> dict[str, Any]:
     config = {**copy.deepcopy(config), _SEEDS[family]: seed}
     if family == "CAT":
-        config["iterations"] = min(_CATBOOST_ITERATIONS, config.get("iterations", _CATBOOST_ITERATIONS))
+        most = _CATBOOST_ITERATIONS[problem_type]
+        config["iterations"] = min(most, config.get("iterations", most))
     if family in ("LR", "NN_TORCH"):
         config["proc.skew_threshold"] = _NEVER_SKEWED
     if family == "XGB":

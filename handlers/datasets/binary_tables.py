@@ -1,5 +1,6 @@
 """Parquet, Feather and AnnData: formats that say themselves what is in them."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,36 +41,43 @@ def read_feather(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
 
 def read_h5ad(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """obs and X side by side, genes by their names in var; layers, embeddings and the rest stay unread."""
-    import h5py
-    from anndata.io import read_elem
     from scipy import sparse
 
     def read() -> pd.DataFrame:
-        with h5py.File(path) as file:
-            obs, genes = read_elem(file["obs"]), read_elem(file["var"]).index.astype(str)
-            if columns is not None:
-                obs = obs.loc[:, obs.columns.isin(columns)]
-            keep = np.ones(len(genes), dtype=bool) if columns is None else genes.isin(columns)
-            values: Any = read_elem(file["X"]) if keep.any() else np.empty((len(obs), len(genes)), dtype=np.float32)
-            values = values[:, keep] if not keep.all() else values
-            dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
-            frame = pd.DataFrame(dense, columns=genes[keep])
-            both: pd.DataFrame = pd.concat([obs.reset_index(drop=True), frame], axis="columns")
-            return both
+        obs, genes, values = _parts_of_h5ad(path)
+        if columns is not None:
+            wanted = genes.isin(columns)
+            obs, genes, values = obs.loc[:, obs.columns.isin(columns)], genes[wanted], values[:, wanted]
+        dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
+        frame: pd.DataFrame = pd.concat([obs, pd.DataFrame(dense, columns=genes)], axis="columns")
+        return frame
 
     return _or_unreadable(read, "AnnData .h5ad")
 
 
 def annotations(path: Path) -> frozenset[str]:
     """Names of the columns of obs: what is known of a sample beside its measurements."""
-    import h5py
-    from anndata.io import read_elem
 
     def read() -> frozenset[str]:
-        with h5py.File(path) as file:
-            return frozenset(map(str, read_elem(file["obs"]).columns))
+        return frozenset(map(str, _parts_of_h5ad(path, with_values=False)[0].columns))
 
     return _or_unreadable(read, "AnnData .h5ad")
+
+
+def _parts_of_h5ad(path: Path, with_values: bool = True) -> "tuple[pd.DataFrame, pd.Index[str], Any]":
+    """(obs with rows numbered, names of genes, X dense or sparse or None)."""
+    import anndata
+    import h5py
+
+    with h5py.File(path) as file:
+        if isinstance(file["obs"], h5py.Group):
+            obs, var = anndata.io.read_elem(file["obs"]), anndata.io.read_elem(file["var"])
+            values = anndata.io.read_elem(file["X"]) if with_values else None
+            return obs.reset_index(drop=True), var.index.astype(str), values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a file of before 2019 is old, and as good as any
+        whole = anndata.read_h5ad(path)
+    return whole.obs.reset_index(drop=True), whole.var_names.astype(str), whole.X
 
 
 def _there(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
