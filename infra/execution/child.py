@@ -27,16 +27,17 @@ from .messages import Started, Task
 from .processes import die_with_parent
 from .reporting import Reporter
 from .results import as_finished
+from .wire import receive_task
 
 
-def run_job(task: Task, words: socket.socket, output: int, guard: int) -> NoReturn:
-    """Does the task in this freshly forked process and ends it, whatever threads are left."""
+def run_job(words: socket.socket, output: int, guard: int) -> NoReturn:
+    """Waits for a task, does it in this freshly forked process, and ends it, whatever threads are left."""
     code = 0
     try:
         _come_of_age(guard, output)
-        reporter = Reporter(words)
-        final = _outcome(task, reporter)
-        reporter.say(final)
+        if task := receive_task(words):
+            reporter = Reporter(words)
+            reporter.say(_outcome(task, reporter))
     except BaseException:  # noqa: BLE001 - nothing may return into the guard's code
         sys.excepthook(*sys.exc_info())
         code = 70  # there was something to say and no way to say it

@@ -24,21 +24,21 @@ from .processes import (
     kernel_oom_kills,
     memory_exceeds,
 )
-from .wire import Hello, Obituary, read_task
+from .wire import Hello, Obituary, receive_task
 
 #: Seconds between two looks at the memory of a job that has a limit.
 _LOOK_S = 0.05
 _GIB = 1024**3
 
 
-def run_guard(task_fd: int, words: socket.socket, life: socket.socket) -> NoReturn:
-    """Runs the task in a child, tells its end over `life`, and ends this process."""
+def run_guard(words: socket.socket, life: socket.socket) -> NoReturn:
+    """Forks a job, waits for its task with it, tells its end over `life`, and ends this process."""
     code = 1
     try:
         os.setsid()
         adopt_orphans()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # only the host and kill -9 end a guard
-        _watch_over(read_task(task_fd), words, life)
+        _watch_over(words, life)
         code = 0
     except BaseException:  # noqa: BLE001 - nothing may return into the warm server's code
         sys.excepthook(*sys.exc_info())
@@ -46,9 +46,7 @@ def run_guard(task_fd: int, words: socket.socket, life: socket.socket) -> NoRetu
         os._exit(code)
 
 
-def _watch_over(task: Task, words: socket.socket, life: socket.socket) -> None:
-    log = BoundedLog(task.out_dir.parent / "log.txt")
-    oom_kills = kernel_oom_kills()
+def _watch_over(words: socket.socket, life: socket.socket) -> None:
     output, job_output = os.pipe2(os.O_CLOEXEC)
     watch = ChildWatch()
     guard = os.getpid()
@@ -57,12 +55,27 @@ def _watch_over(task: Task, words: socket.socket, life: socket.socket) -> None:
         watch.close()
         life.close()
         os.close(output)
-        run_job(task, words, job_output, guard)
+        run_job(words, job_output, guard)
     words.close()
     os.close(job_output)
     os.set_blocking(output, False)
-    life.sendall(Hello(guard=guard, job=job).model_dump_json().encode() + b"\n")
+    if task := _await_task(life, watch):
+        _see_through(task, job, life, output, watch)
+    end_family()
 
+
+def _await_task(life: socket.socket, watch: ChildWatch) -> Task | None:
+    """None: it will not come, or the child has died before it came."""
+    poll = select.poll()
+    poll.register(life, select.POLLIN)
+    poll.register(watch, select.POLLIN)
+    return receive_task(life) if watch.fileno() not in dict(poll.poll()) else None
+
+
+def _see_through(task: Task, job: int, life: socket.socket, output: int, watch: ChildWatch) -> None:
+    log = BoundedLog(task.out_dir.parent / "log.txt")
+    oom_kills = kernel_oom_kills()
+    life.sendall(Hello(guard=os.getpid(), job=job).model_dump_json().encode() + b"\n")
     vigil = _Vigil(job, life, output, log, watch)
     vigil.keep(task.inputs.limits.memory_gb)
     ended = vigil.ended | end_family()

@@ -5,7 +5,6 @@ Not thread-safe: one thread calls `start`, `launch` and `stop`.
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from .executor import ExecutorError
 from .hosted import HostedJob
 from .messages import Task
 from .warm import Ready
-from .wire import task_file
 
 #: Seconds within which a warm server must have forked a guard. It takes milliseconds.
 _FORK_S = 30.0
@@ -33,6 +31,7 @@ class Host:
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready: Ready | None = None
+        self._spare: HostedJob | None = None
         self._interrupted = threading.Event()
 
     @property
@@ -45,7 +44,7 @@ class Host:
         Raises:
             ExecutorError: a module cannot be imported, or the server died.
         """
-        if self._ready is not None and self._server is not None and self._server.poll() is None:
+        if self._ready is not None and self._is_warm():
             return self._ready
         self.stop()
         if self._interrupted.is_set():
@@ -80,7 +79,7 @@ class Host:
         return ready
 
     def launch(self, task: Task) -> HostedJob:
-        """Forks a process for the task. Milliseconds once the server is warm.
+        """Runs the task in a process of its own. Milliseconds once the server is warm.
 
         Raises:
             ExecutorError: for no fault of the task: no server, no process, no disk.
@@ -90,35 +89,36 @@ class Host:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ExecutorError(f"the job's directory cannot be made: {error}") from error
-        for _ in range(2):  # a server found dead was killed by somebody; the second one is fresh
+        for _ in range(3):  # a spare process found dead, then a server: somebody killed them, and these are fresh
             self.start()
-            try:
-                if job := self._fork(task):
-                    return job
-            except OSError:
-                pass
-            self.stop()
-        raise ExecutorError("the warm server dies when it is asked to fork: is this machine out of memory?")
+            job, self._spare = self._spare or self._fork(), None
+            if job is not None and job.assign(task, _FORK_S):
+                return job
+            if job is not None:
+                job.close()
+        raise ExecutorError("processes die as soon as they are forked: is this machine out of memory?")
 
-    def _fork(self, task: Task) -> HostedJob | None:
-        """None: the guard did not come to its post, so nothing ran."""
+    def prepare(self) -> None:
+        """Forks a process for the next task, so that its job need not wait for that."""
+        if self._spare is None and self._is_warm():
+            self._spare = self._fork()
+
+    def _is_warm(self) -> bool:
+        return self._ready is not None and self._server is not None and self._server.poll() is None
+
+    def _fork(self) -> HostedJob | None:
+        """None: the server has died."""
         assert self._control is not None
         words, their_words = socket.socketpair()
         life, their_life = socket.socketpair()
-        job = HostedJob(words, life)
-        fd = task_file(task)
-        try:
-            with their_words, their_life:
-                socket.send_fds(self._control, [b"fork"], [fd, their_words.fileno(), their_life.fileno()])
-            if job.greet(_FORK_S):
-                return job
-        except BaseException:
-            job.close()
-            raise
-        finally:
-            os.close(fd)
-        job.close()
-        return None
+        with their_words, their_life:
+            try:
+                socket.send_fds(self._control, [b"fork"], [their_words.fileno(), their_life.fileno()])
+            except OSError:
+                words.close()
+                life.close()
+                return None
+        return HostedJob(words, life)
 
     def interrupt(self) -> None:
         """For good, and from any thread: kills the warm server; a `start` that waits for it raises, as every later."""
@@ -129,6 +129,9 @@ class Host:
 
     def stop(self) -> None:
         """Ends the warm server. Jobs run on: their guards hold to the sockets of their `HostedJob`."""
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
         if self._control is not None:
             self._control.close()
             self._control = None

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from events.errors import ReasonCode
 
-from .messages import FINAL, Crashed, Failed, Killed, from_line
-from .wire import KILL, STOP, Hello, Obituary
+from .messages import FINAL, Crashed, Failed, Killed, Task, from_line
+from .wire import KILL, STOP, Hello, Obituary, send_task
 
 
 class HostedJob:
@@ -34,8 +34,12 @@ class HostedJob:
         """What to wait for: one that is at its end would be ready for ever."""
         return [lines.socket for lines in (self._words, self._life) if not lines.at_end]
 
-    def greet(self, timeout_s: float) -> bool:
-        """Waits for the guard's first word; False: it will not come."""
+    def assign(self, task: Task, timeout_s: float) -> bool:
+        """Hands over the task and waits until the guard has it; False: nobody is there, and nothing runs."""
+        try:
+            send_task(task, self._life.socket, self._words.socket)
+        except OSError:
+            return False
         poll = select.poll()
         poll.register(self._life.socket, select.POLLIN)
         while self._hello is None and not self._life.at_end and poll.poll(timeout_s * 1000):

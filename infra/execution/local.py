@@ -142,6 +142,7 @@ class LocalExecutor:
             ExecutorError: naming the module that cannot be imported.
         """
         ready = await asyncio.get_running_loop().run_in_executor(self._thread, self._host.start)
+        self._thread.submit(self._host.prepare)
         if ready.threads > 1:
             _log.warning("execution.preload_started_threads", threads=ready.threads)
 
@@ -153,6 +154,7 @@ class LocalExecutor:
         """
         try:
             launching = asyncio.get_running_loop().run_in_executor(self._thread, self._host.launch, task)
+            self._thread.submit(self._host.prepare)  # in this order: the next job finds its process
         except RuntimeError as error:
             raise ExecutorError("the executor is stopped") from error
         try:

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from .guard import run_guard
 from .processes import ChildWatch, adopt_orphans, kill_children
 
-_DESCRIPTORS = 3
+_DESCRIPTORS = 2
 _LARGEST_CONFIG = 64 * 1024
 
 
@@ -77,13 +77,13 @@ def _serve(control: socket.socket) -> None:
 
 
 def _fork_guard(control: socket.socket, watch: ChildWatch, fds: list[int]) -> int:
-    task, words, life = fds
+    words, life = fds
     pid = os.fork()
     if pid == 0:
         try:
             watch.close()
             control.close()
-            run_guard(task, socket.socket(fileno=words), socket.socket(fileno=life))
+            run_guard(socket.socket(fileno=words), socket.socket(fileno=life))
         finally:
             os._exit(1)
     for fd in fds:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from execution_handlers import FOLDER, children_of, everything, first_word, gone, is_alive, outcome, task_for
+from execution_handlers import FOLDER, children_of, everything, first_word, gone, is_alive, outcome, task_for, until
 
 from infra.execution.local import LocalExecutor
 
@@ -50,6 +50,17 @@ async def test_a_killed_guard_leaves_no_daemon_of_its_job(executor, tmp_path):
     os.kill(parent_of(daemon), signal.SIGKILL)
     assert (await everything(run))[-1].tag == "crashed"
     await gone(daemon)
+
+
+@pytest.mark.parametrize("who", ["guard", "job"])
+async def test_a_process_killed_while_it_waits_for_a_task_is_replaced(executor, tmp_path, who):
+    await outcome(executor, task_for(tmp_path, "finish"))
+    await until(lambda: len(children_of(executor.warm_pid)) == 1 and children_of(children_of(executor.warm_pid)[0]))
+    guard = children_of(executor.warm_pid)[0]
+    job = children_of(guard)[0]
+    os.kill(guard if who == "guard" else job, signal.SIGKILL)
+    assert (await outcome(executor, task_for(tmp_path, "finish"))).tag == "finished"
+    await asyncio.gather(gone(job), gone(guard))
 
 
 async def test_a_killed_warm_server_leaves_its_jobs_alone_and_is_replaced(executor, tmp_path):
@@ -102,7 +113,7 @@ AGENT = """
 import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from execution_handlers import FOLDER, first_word, task_for
+from execution_handlers import FOLDER, first_word, task_for, until
 from infra.execution.local import LocalExecutor
 
 async def main():
@@ -125,6 +136,7 @@ async def test_a_killed_agent_leaves_nothing_running(tmp_path):
         guard = parent_of(daemon)
         jobs = children_of(guard)
         assert len(jobs) == 2  # the job and the daemon it left to the guard
+        spare = [pid for pid in children_of(server) if pid != guard]
         agent.kill()
     async with asyncio.timeout(5):
-        await asyncio.gather(*map(gone, [*jobs, guard, server]))
+        await asyncio.gather(*map(gone, [*jobs, guard, server, *spare]))
