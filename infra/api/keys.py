@@ -113,16 +113,18 @@ class JwksUrl:
             log.warning("jwks_without_tls", advice="API_JWKS should be https: who can change it can forge tokens")
         self._client = jwt.PyJWKClient(url, lifespan=_LIFESPAN_S, timeout=_FETCH_TIMEOUT_S)
         self._again_at = 0.0
+        self._turn = asyncio.Lock()
 
     async def find(self, kid: str | None) -> Key:
-        # While the issuer is down, do not keep a thread waiting for it on every request.
-        if monotonic() < self._again_at:
-            raise KeysUnreachable("the token issuer did not answer a moment ago")
-        try:
-            return _chosen(await asyncio.to_thread(self._fetch, kid), kid)
-        except PyJWKClientConnectionError as error:
-            self._again_at = monotonic() + _PAUSE_S
-            raise KeysUnreachable("the token issuer does not answer") from error
+        # While the issuer is down the requests wait for one attempt, and not for one each.
+        async with self._turn:
+            if monotonic() < self._again_at:
+                raise KeysUnreachable("the token issuer did not answer a moment ago")
+            try:
+                return _chosen(await asyncio.to_thread(self._fetch, kid), kid)
+            except PyJWKClientConnectionError as error:
+                self._again_at = monotonic() + _PAUSE_S
+                raise KeysUnreachable("the token issuer does not answer") from error
 
     def _fetch(self, kid: str | None) -> list[jwt.PyJWK]:
         if not kid:

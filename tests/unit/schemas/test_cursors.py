@@ -5,7 +5,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import cursors
@@ -15,6 +15,7 @@ PLACE = Place(datetime(2026, 1, 31, 12, 0, 0, 123457, tzinfo=UTC), "job-1.a_b")
 IDENTIFIERS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(st.datetimes(timezones=st.just(UTC)), IDENTIFIERS, st.text(max_size=40))
 def test_every_place_comes_back_exactly(created_at: datetime, identifier: str, scope: str) -> None:
     place = Place(created_at, identifier)

@@ -1,5 +1,6 @@
 """Who is let in, and what everybody else is told."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -9,18 +10,31 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.clients import client_of
 
 from infra.api import keys
 from infra.api.app import ENDPOINTS, create_app
+from infra.api.auth import Verifier
+from infra.api.problems import Refusal
 from infra.settings import Settings, SettingsError
 
 JOBS = "/api/ml/jobs"
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["iss", "aud", "exp", "scope"]), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
 GUARDED = [e.operation.path.format(job_id="x", model_id="x") for e in ENDPOINTS if not e.operation.public]
 
 
@@ -205,6 +219,47 @@ async def test_a_changed_set_is_read_again_and_a_broken_one_is_not(jwks_client, 
     assert (await jwks_client.get(JOBS, headers={"Authorization": f"Bearer {token}"})).status_code == 200
     issuer.path.write_text("{half")
     assert (await jwks_client.get(JOBS, headers={"Authorization": f"Bearer {token}"})).status_code == 200
+
+
+async def test_many_requests_ask_a_silent_issuer_once(settings, monkeypatch) -> None:
+    asked: list[str] = []
+
+    def fetch(client: jwt.PyJWKClient) -> Any:
+        asked.append(client.uri)
+        raise jwt.PyJWKClientConnectionError("timed out")
+
+    monkeypatch.setattr(jwt.PyJWKClient, "fetch_data", fetch)
+    source = keys.JwksUrl("https://issuer.example/jwks")
+    answers = await asyncio.gather(*(source.find("rsa-1") for _ in range(20)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {keys.KeysUnreachable}
+    assert len(asked) == 1
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@given(
+    st.text(st.characters(max_codepoint=255))
+    | st.lists(st.binary(max_size=40), min_size=3, max_size=3).map(
+        lambda parts: ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+    )
+)
+def test_whatever_is_sent_is_refused_and_breaks_nothing(token: str) -> None:
+    verifier = Verifier(keys.SharedSecret("s" * 32), issuer="omniscope", audience="omniscope-ml")
+    with pytest.raises(Refusal) as refusal:
+        asyncio.run(verifier.verify(token))
+    assert refusal.value.status == 401
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jku", "x5u"]), _JSON), _JSON)
+def test_no_header_and_no_claims_break_it(header: dict[str, Any], claims: Any) -> None:
+    """Signed with our own secret, so that only what is said in it is wrong."""
+    parts = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in ({"alg": "HS256"} | header, claims)]
+    signature = hmac.digest(b"s" * 32, b".".join(parts), hashlib.sha256)
+    token = b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+    verifier = Verifier(keys.SharedSecret("s" * 32), issuer="omniscope", audience="omniscope-ml")
+    with pytest.raises(Refusal) as refusal:
+        asyncio.run(verifier.verify(token))
+    assert refusal.value.status == 401
 
 
 async def test_an_issuer_that_does_not_answer_is_no_fault_of_the_token(settings, engine, issuer, signed) -> None:
