@@ -20,7 +20,7 @@ MIN_GROUPS = 5
 MIN_CLASS_ROWS = MIN_STRATUM_ROWS
 #: Whole numbers with at most this many values are classes, where nobody says otherwise.
 MOST_INTEGER_CLASSES = 20
-_MOST_CLASSES_SHARE = 0.05
+_MOST_CLASSES_SHARE = 0.1
 
 
 def load_problem(request: TrainingRequested, dataset: DatasetFile) -> Problem:
@@ -76,7 +76,7 @@ def _about_empty(X: pd.DataFrame) -> list[str]:
 
 def _problem_type(request: TrainingRequested, target: "pd.Series[Any]") -> ProblemType:
     """As asked; else by the target: text, categories and booleans are classes, as are whole numbers with at most
-    20 values of which each is seen in 20 rows on average, and any two numbers. All other numbers are a quantity."""
+    20 values of which each is seen in 10 rows on average, and any two numbers. All other numbers are a quantity."""
     n_distinct = int(target.nunique())
     if n_distinct == 1:
         reason = ReasonCode.TARGET_CONSTANT if _is_quantity(target) else ReasonCode.TARGET_ONE_CLASS

@@ -17,6 +17,7 @@ from .text_encoding import find_encoding, open_bytes
 
 _SEPARATORS = (",", "\t", ";", "|")
 _SAMPLE_LINES = 50
+_LENGTHS = "its lines have different numbers of fields, or a quotation mark is left open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,18 @@ def read_text(path: Path, separator: str | None, columns: Sequence[str] | None =
         if place != dialect.nameless and (wanted is None or name in wanted)
     ]
     try:
-        frame = _read(path, dialect, places)
+        frame = _read(path, dialect, None if wanted is None else places)
     except (pd.errors.ParserError, ValueError, EOFError, OSError) as error:
         raise JobRefused(ReasonCode.FILE_UNREADABLE, f"the table cannot be read: {_cause(error)}") from error
+    if not isinstance(frame.index, pd.RangeIndex):  # the first row is longer than the header, and pandas made do
+        raise JobRefused(ReasonCode.FILE_UNREADABLE, f"the table cannot be read: {_LENGTHS}")
+    frame = frame.loc[:, places]
     frame.columns = pd.Index([dialect.names[place] for place in places], dtype=object)
     return frame
 
 
-def _read(path: Path, dialect: Dialect, places: list[int]) -> pd.DataFrame:
+def _read(path: Path, dialect: Dialect, places: list[int] | None) -> pd.DataFrame:
+    # Rows that are too long are an error only where all columns are read: asked for some, pandas does not look.
     with open_bytes(path) as file:
         frame: pd.DataFrame = pd.read_csv(
             cast(Any, file),
@@ -67,7 +72,6 @@ def _read(path: Path, dialect: Dialect, places: list[int]) -> pd.DataFrame:
             header=0,
             names=range(len(dialect.names)),  # numbers: pandas would rename what is there twice
             usecols=places,
-            index_col=False,
             low_memory=False,  # one type a column, whatever the chunk
         )
     return frame
@@ -157,4 +161,4 @@ def _cause(error: Exception) -> str:
         return "its encoding is not known, save it as UTF-8"
     if isinstance(error, EOFError | OSError):
         return "it is damaged or ends too early"
-    return "its lines have different numbers of fields, or a quotation mark is left open"
+    return _LENGTHS
