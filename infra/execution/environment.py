@@ -23,6 +23,8 @@ _FIXED = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "GOMP_SPINCOUNT": "1000",
+    # pyarrow's allocator would start a thread at import, and a process that is forked from should have one.
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
     # No library calls home, and none waits for a network that a job does not have.
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",

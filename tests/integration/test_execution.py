@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from execution_handlers import FOLDER, children_of, everything, first_word, is_alive, log_of, outcome, task_for, until
 
 from handlers.contract import Limits
@@ -14,13 +15,17 @@ from infra.execution.executor import ExecutorError
 from infra.execution.local import LocalExecutor
 from infra.execution.messages import FINAL
 
+# One warm server for all: that jobs do not disturb each other is what it is for.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def executor(monkeypatch):
-    for name in ("KAFKA_SASL_PASSWORD", "DATABASE_URL", "API_JWT_SECRET", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "secret")
-    executor = LocalExecutor(preload=("execution_handlers", "numpy"), path=[FOLDER])
-    await executor.start()
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def executor():
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("KAFKA_SASL_PASSWORD", "DATABASE_URL", "API_JWT_SECRET", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "secret")
+        executor = LocalExecutor(preload=("execution_handlers", "numpy"), path=[FOLDER])
+        await executor.warm()
     yield executor
     await executor.stop()
 
