@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+_IN_A_PIPE = 1000
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -17,7 +19,10 @@ def console(*, stderr: bool = False) -> "Console":
     """A fresh console on the present stdout or stderr. Markup is off: names of columns may hold brackets."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    made = Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = _IN_A_PIPE
+    return made
 
 
 def print_json(value: Any) -> None:
@@ -26,15 +31,20 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, if_empty: str) -> None:
+    """A table. Only its last column is ever folded: names must be there whole, to be copied."""
     from rich.table import Table
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
-    if table.row_count:
-        console().print(table)
-    else:
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not texts:
         typer.echo(if_empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns[:-1]):
+        table.add_column(column, no_wrap=True, min_width=max(len(column), *(len(row[number]) for row in texts)))
+    table.add_column(columns[-1])
+    for text in texts:
+        table.add_row(*text)
+    console().print(table)
 
 
 def ago(moment: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.cli.client import Api, ApiClient, Limit
-from infra.cli.console import Json, ago, number, print_json, print_table, with_interval
+from infra.cli.console import Json, ago, print_json, print_table, with_interval
 from infra.cli.runtime import load_settings
 
 if TYPE_CHECKING:
@@ -66,11 +66,8 @@ def print_results(results: dict[str, Any], settings: "Settings") -> None:
 
 def verdict(results: dict[str, Any]) -> str:
     """Whether the model was worth its while, in one sentence."""
-    baseline, primary = results["baseline"], results["primary_metric"]
-    scores = f"{number(results['metrics'].get(primary))} against {number(baseline['metrics'].get(primary))}"
-    if baseline["beaten"]:
-        return f"better than the baseline by {primary}: {scores}"
-    return f"NOT better than the baseline by {primary} ({scores}): prefer the plain model"
+    better = "better" if results["baseline"]["beaten"] else "NOT better"
+    return f"compared by {results['primary_metric']}: {better} than the baseline"
 
 
 def model_directory(results: dict[str, Any], settings: "Settings") -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 _WRONG = (" WARNING ", " ERROR ", " CRITICAL ")
+#: News that come many times a second or mean something to us alone: in the log files, not on the terminal.
+_CHATTY = (" INFO infra.api.middleware: ", " INFO infra.kafka.faust_app: ")
 
 
 def up(
@@ -51,7 +53,8 @@ def printer(only_what_is_wrong: bool) -> Callable[[str, str], None]:
     """Prints the services' lines, each behind the service's name."""
 
     def hear(name: str, line: str) -> None:
-        if not only_what_is_wrong or any(word in line for word in _WRONG):
+        shown = any(word in line for word in _WRONG) if only_what_is_wrong else not any(w in line for w in _CHATTY)
+        if shown:
             typer.echo(f"{name:9} | {line}", err=True)
 
     return hear

@@ -135,7 +135,7 @@ def test_watch_ends_with_the_scores_beside_the_baselines(api: FakeApi, tmp_path:
     assert result.exit_code == 0
     assert "Training model 3  (12 s to go)" in result.stdout
     assert "0.9877 [0.95, 0.999]" in result.stdout
-    assert "better than the baseline by auroc: 0.9877 against 0.9" in result.stdout
+    assert "compared by auroc: better than the baseline" in result.stdout
     assert "scored on 20 that it never saw" in result.stdout
     assert str(tmp_path / "data/artifacts/models/m1/1/model") in result.stdout
     assert "Completed (1 min 30 s)" in result.stdout
