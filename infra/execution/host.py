@@ -87,15 +87,15 @@ class Host:
         try:
             for directory in (task.out_dir, task.keep_dir):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ExecutorError(f"the job's directory cannot be made: {error}") from error
-        for _ in range(3):  # a spare process found dead, then a server: somebody killed them, and these are fresh
-            self.start()
-            job, self._spare = self._spare or self._fork(), None
-            if job is not None and job.assign(task, _FORK_S):
-                return job
-            if job is not None:
-                job.close()
+            for _ in range(3):  # a spare process found dead, then a server: somebody killed them, and these are fresh
+                self.start()
+                job, self._spare = self._spare or self._fork(), None
+                if job is not None and job.assign(task, _FORK_S):
+                    return job
+                if job is not None:
+                    job.close()
+        except OSError as error:  # no room, no permission, no descriptors
+            raise ExecutorError(f"{task.task_id} cannot be started: {error}") from error
         raise ExecutorError("processes die as soon as they are forked: is this machine out of memory?")
 
     def prepare(self) -> None:
