@@ -36,9 +36,13 @@ DATASETS = "datasets"
 async def run_agents(settings: Settings, names: Sequence[str], ready: Callable[[], None]) -> int:
     """Serves the kinds in `names` (and uploads, as `datasets`) until SIGTERM or SIGINT; returns the exit code.
 
-    A second signal stops at once. An agent that dies takes the worker with it: its supervisor starts a new one.
+    A second signal stops at once.
     """
-    stop = _stop_on_signals()
+    return await serve(settings, names, ready, _stop_on_signals())
+
+
+async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], None], stop: asyncio.Event) -> int:
+    """Serves until `stop` is set (0), or until an agent dies (1): then its supervisor starts a new worker."""
     async with _tools(settings, names) as tools:
         epoch = await ensure_epoch(settings)
         slots = tools.slots

@@ -69,7 +69,9 @@ def upload(name: str, reason: str, file: str, **data: Any) -> Case:
     async def send(house: House) -> tuple[str, str, str]:
         root = Path(house.settings.roots[0])
         dataset_id = "upload-" + name.replace(" ", "-")
-        await house.ask("datasets.uploaded", dataset_id, uri=file.format(root=root) if "/" in file else str(root / file), **data)
+        await house.ask(
+            "datasets.uploaded", dataset_id, uri=file.format(root=root) if "/" in file else str(root / file), **data
+        )
         told = (await house.heard("ml.dataset.rejected", dataset_id)).data["error"]
         return "rejected upload", told["reason"], told["message"]
 
