@@ -77,10 +77,11 @@ class Supervisor:
         """Stops all, last started first, each within its grace; returns the names of those that had to be killed."""
         killed = []
         while self._children:
-            child = self._children.pop()
+            child = self._children[-1]  # it stays in the list while it stops, so that `kill` finds it
             if not child.ended.done() and not await child.stop():
                 killed.append(child.service.name)
             self._hear("up", f"{child.service.name} stopped")
+            self._children.remove(child)
         return killed
 
     def kill(self) -> None:

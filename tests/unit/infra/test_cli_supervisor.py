@@ -98,6 +98,16 @@ async def test_who_does_not_stop_is_killed_and_named(supervisor: Supervisor) -> 
         assert await supervisor.stop() == ["deaf"]
 
 
+async def test_kill_reaches_also_who_is_just_being_asked_to_stop(supervisor: Supervisor) -> None:
+    deaf = program("deaf", "import signal", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", READY, "signal.pause()")
+    async with supervisor:
+        await supervisor.start(patient("first"), deaf)
+        stopping = asyncio.create_task(supervisor.stop())
+        await asyncio.sleep(0)
+        supervisor.kill()
+        assert await stopping == []
+
+
 async def test_a_very_long_line_is_no_reason_to_stop_listening(supervisor: Supervisor, heard: Heard) -> None:
     async with supervisor:
         await supervisor.start(program("loud", "print('x' * 1_000_000)", "print('after')", READY, UNTIL_TOLD))
