@@ -27,7 +27,7 @@ from .messages import Started, Task
 from .processes import die_with_parent
 from .reporting import Reporter
 from .results import as_finished
-from .wire import receive_task
+from .wire import RECEIVED, receive_task
 
 
 def run_job(words: socket.socket, output: int, guard: int) -> NoReturn:
@@ -36,6 +36,7 @@ def run_job(words: socket.socket, output: int, guard: int) -> NoReturn:
     try:
         _come_of_age(guard, output)
         if task := receive_task(words):
+            words.sendall(RECEIVED + b"\n")
             reporter = Reporter(words)
             reporter.say(_outcome(task, reporter))
     except BaseException:  # noqa: BLE001 - nothing may return into the guard's code

@@ -89,11 +89,14 @@ class Host:
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for _ in range(3):  # a spare process found dead, then a server: somebody killed them, and these are fresh
                 self.start()
-                job, self._spare = self._spare or self._fork(), None
+                spare, self._spare = self._spare, None
+                job = spare or self._fork()
                 if job is not None and job.assign(task, _FORK_S):
                     return job
                 if job is not None:
                     job.close()
+                if spare is None:  # a dying server closes its socket some time before it can be waited for
+                    self.stop()
         except OSError as error:  # no room, no permission, no descriptors
             raise ExecutorError(f"{task.task_id} cannot be started: {error}") from error
         raise ExecutorError("processes die as soon as they are forked: is this machine out of memory?")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from events.errors import ReasonCode
 
 from .messages import FINAL, Crashed, Failed, Killed, Task, from_line
-from .wire import KILL, STOP, Hello, Obituary, send_task
+from .wire import KILL, RECEIVED, STOP, Hello, Obituary, send_task
 
 
 class HostedJob:
@@ -24,6 +24,7 @@ class HostedJob:
         self._words = _Lines(words)
         self._life = _Lines(life)
         self._hello: Hello | None = None
+        self._lines: list[bytes] = []
         self._obituary: Obituary | None = None
         self._last_word: Any = None
         self._told_to_end = False
@@ -35,16 +36,21 @@ class HostedJob:
         return [lines.socket for lines in (self._words, self._life) if not lines.at_end]
 
     def assign(self, task: Task, timeout_s: float) -> bool:
-        """Hands over the task and waits until the guard has it; False: nobody is there, and nothing runs."""
+        """Hands over the task and waits until guard and job have it; False: one is not there, and nothing runs."""
         try:
             send_task(task, self._life.socket, self._words.socket)
         except OSError:
             return False
-        poll = select.poll()
-        poll.register(self._life.socket, select.POLLIN)
-        while self._hello is None and not self._life.at_end and poll.poll(timeout_s * 1000):
+        # A job that crashes from here on has crashed of itself.
+        return self._first_lines(timeout_s)
+
+    def _first_lines(self, timeout_s: float) -> bool:
+        while not (self._hello and self._lines):
+            if self._words.at_end or self._life.at_end or not self.wait(timeout_s):
+                return False
             self._heed_guard()
-        return self._hello is not None
+            self._lines += self._words.read()
+        return self._lines.pop(0) == RECEIVED
 
     def _heed_guard(self) -> None:
         for line in self._life.read():
@@ -59,7 +65,8 @@ class HostedJob:
             return []
         # In this order: when the guard says that all is over, the job has no more to say.
         self._heed_guard()
-        messages = [m for m in map(self._understood, self._words.read()) if m is not None]
+        lines, self._lines = self._lines + self._words.read(), []
+        messages = [m for m in map(self._understood, lines) if m is not None]
         if self._obituary is not None or (self._life.at_end and self._words.at_end):
             self.ended = True
             messages.append(self._verdict())

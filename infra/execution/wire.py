@@ -11,6 +11,8 @@ _TASK = TypeAdapter(Task)
 
 #: What the host writes to the guard's socket to end the job. The end of the stream means the same.
 KILL = b"k"
+#: The job's first line.
+RECEIVED = b"received"
 _TASK_FOLLOWS = b"t"
 #: What the host writes to the job's socket to ask for a soft stop.
 STOP = b"s"

@@ -68,7 +68,8 @@ async def test_a_killed_warm_server_leaves_its_jobs_alone_and_is_replaced(execut
     job = await first_word(run)
     server = executor.warm_pid
     os.kill(server, signal.SIGKILL)
-    assert (await outcome(executor, task_for(tmp_path, "finish"))).tag == "finished"
+    for _ in range(2):  # the first one may find a process that was forked before
+        assert (await outcome(executor, task_for(tmp_path, "finish"))).tag == "finished"
     assert executor.warm_pid != server
     run.stop_softly()
     assert (await everything(run))[-1].summary == "stopped softly"
