@@ -3,6 +3,9 @@
 import os
 from enum import IntEnum
 
+#: A module of ours that cannot be imported is no matter of extras.
+_OURS = ("events", "handlers", "schemas", "infra")
+
 
 class ExitCode(IntEnum):
     """How a command ended, for scripts."""
@@ -44,7 +47,7 @@ def explain(error: BaseException) -> tuple[str, ExitCode]:
             return str(error), ExitCode.UNREACHABLE
         case OmniScopeError():
             return f"{error.message} ({error.reason})", ExitCode.FAILED
-        case ModuleNotFoundError() if error.name:
+        case ModuleNotFoundError() if error.name and error.name.split(".")[0] not in _OURS:
             return missing_module(error.name), ExitCode.FAILED
         case BrokerError():
             return str(error), ExitCode.FAILED
