@@ -98,6 +98,9 @@ def _careful(family: str, config: dict[str, Any], problem_type: ProblemType, see
     if family == "CAT":
         most = _CATBOOST_ITERATIONS[problem_type]
         config["iterations"] = min(most, config.get("iterations", most))
+    if family == "NN_TORCH":
+        # Its trials would start a cluster of Ray's own, sockets and all, where Ray is installed.
+        config["ag_args"] = {**config.get("ag_args", {}), "hyperparameter_tune_kwargs": None}
     if family in ("LR", "NN_TORCH"):
         config["proc.skew_threshold"] = _NEVER_SKEWED
     if family == "XGB":

@@ -32,6 +32,10 @@ class FitProgress(AbstractCallback):  # type: ignore[misc]
         self._best: float | None = None
         self.stopped = False
 
+    @property
+    def time_is_up(self) -> bool:
+        return time.monotonic() - self._begun >= self._seconds
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "FitProgress":
         return self
 
