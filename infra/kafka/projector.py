@@ -107,6 +107,11 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         async with self._news:
             await self._news.wait_for(lambda: self._next.get((topic, partition), 0) > offset)
 
+    async def wait_until_placed(self) -> None:
+        """Returns when the partitions are shared out and this projector knows where to go on in its own."""
+        async with self._news:
+            await self._news.wait_for(lambda: 0 < self._assignments == self._placed_for)
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self._assignments += 1
 

@@ -1,5 +1,6 @@
 """Read records → committed rows. Each record ends in the tables or among the dead letters, whatever happens."""
 
+import traceback
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 Ranges = dict[Partition, tuple[int, int]]
 """Partition → (first, last) offset of what was read."""
 
+Change = tuple[Record, list[Write]]
+"""A record and what it changes."""
+
 
 class Settler:
     """Commits what records change together with the offsets, and puts aside what cannot be projected."""
@@ -38,40 +42,38 @@ class Settler:
         Raises:
             Fenced: somebody else has settled some of them; nothing of the rest was written.
         """
-        writes: list[Write] = []
+        changes: list[Change] = []
         for record in records:
             found = _projected(record)
             if isinstance(found, DeadLetter):
                 await self._bury(found)  # before the offsets move on: put aside twice is one row, lost is lost
-            else:
-                writes += found
-        read = _ranges(records)
-        await self._commit_all(epoch, read, records, writes)
-        return read
+                found = []
+            changes.append((record, found))
+        await self._commit_all(epoch, changes)
+        return _ranges(records)
 
-    async def _commit_all(self, epoch: str, read: Ranges, records: list[Record], writes: list[Write]) -> None:
+    async def _commit_all(self, epoch: str, changes: list[Change]) -> None:
         try:
-            await self._database.wait_out(lambda: self._commit(epoch, read, writes), unless=(Fenced, _Poison))
+            await self._database.wait_out(lambda: self._commit(epoch, changes), unless=(Fenced, _Poison))
         except _Poison as poison:
-            await self._find_poison(epoch, records, poison)
+            await self._find_poison(epoch, changes, poison)
 
-    async def _find_poison(self, epoch: str, records: list[Record], poison: Exception) -> None:
+    async def _find_poison(self, epoch: str, changes: list[Change], poison: Exception) -> None:
         """By halves, so that one bad record among thousands costs a few small transactions and no other record."""
-        if len(records) == 1:
-            await self._bury(_unprojectable(records[0], poison))
-            await self._commit_all(epoch, _ranges(records), records, [])
+        if len(changes) > 1:
+            middle = len(changes) // 2
+            await self._commit_all(epoch, changes[:middle])
+            await self._commit_all(epoch, changes[middle:])
             return
-        middle = len(records) // 2
-        for half in (records[:middle], records[middle:]):
-            # What has become a dead letter is one already.
-            writes = [w for found in map(_projected, half) if not isinstance(found, DeadLetter) for w in found]
-            await self._commit_all(epoch, _ranges(half), half, writes)
+        ((record, _),) = changes
+        await self._bury(_unprojectable(record, poison))
+        await self._commit_all(epoch, [(record, [])])
 
-    async def _commit(self, epoch: str, read: Ranges, writes: list[Write]) -> None:
+    async def _commit(self, epoch: str, changes: list[Change]) -> None:
         try:
             async with self._engine.begin() as connection:
-                await offsets.advance(connection, epoch, read)
-                await upserts.apply(connection, writes)
+                await offsets.advance(connection, epoch, _ranges(record for record, _ in changes))
+                await upserts.apply(connection, (write for _, writes in changes for write in writes))
         except Exception as error:
             if is_poison(error):
                 raise _Poison from error
@@ -99,10 +101,18 @@ def _projected(record: Record) -> list[Write] | DeadLetter:
 
 
 def _unprojectable(record: Record, error: Exception) -> DeadLetter:
-    place = record.place
-    log.error("unprojectable", topic=place.topic, partition=place.partition, offset=place.offset, exc_info=error)
-    cause = type(error.__cause__ or error).__name__
-    return record.dead_letter(ReasonCode.INTERNAL_ERROR, f"the record cannot be projected ({cause}): see the log")
+    cause, place = error.__cause__ or error, record.place
+    log.error(
+        "unprojectable",
+        topic=place.topic,
+        partition=place.partition,
+        offset=place.offset,
+        # As text: a logger that shows the values of variables would show the record.
+        traceback="".join(traceback.format_exception(cause)),
+    )
+    return record.dead_letter(
+        ReasonCode.INTERNAL_ERROR, f"the record cannot be projected ({type(cause).__name__}): see the log"
+    )
 
 
 def _ranges(records: Iterable[Record]) -> Ranges:

@@ -67,20 +67,21 @@ _POISON_STATES = {"22", "23", "54"}
 
 def _open(url: str, busy_s: float) -> AsyncEngine:
     address = make_url(url)
+    # Parameters are people's data: no error message may show them.
+    common: dict[str, Any] = {"json_serializer": _to_json, "hide_parameters": True}
     if address.drivername == "sqlite+aiosqlite":
-        engine = create_async_engine(address, json_serializer=_to_json, connect_args={"timeout": busy_s})
+        engine = create_async_engine(address, connect_args={"timeout": busy_s}, **common)
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         return engine
     if address.drivername == "postgresql+asyncpg":
-        return create_async_engine(address, json_serializer=_to_json, pool_pre_ping=True)
+        return create_async_engine(address, pool_pre_ping=True, **common)
     raise ValueError(
         f"DATABASE_URL begins with {address.drivername}://: use sqlite+aiosqlite:///path or postgresql+asyncpg://…"
     )
 
 
-def _to_json(value: Any) -> str:
-    # NaN and Infinity are no JSON: PostgreSQL refuses them, and so does this on SQLite.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+# NaN and Infinity are no JSON: PostgreSQL refuses them, and so does this on SQLite.
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _set_up_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:

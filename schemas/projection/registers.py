@@ -8,8 +8,10 @@ Types», 2011), so any order, any grouping and any repetition of the same events
 The rule is applied twice, in Python within a batch (here) and in SQL against what is stored (infra.storage.upserts).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Table
@@ -33,26 +35,31 @@ def least(column: str) -> By:
     return By(column, greatest=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Register:
     """Columns that change together: the version with the better `key` (compared part by part) gives them all."""
 
     key: tuple[By, ...]
     columns: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def all_columns(self) -> tuple[str, ...]:
         """The columns of the key come along, each once."""
         return tuple(dict.fromkeys((*(by.column for by in self.key), *self.columns)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """How rows of one table are merged. Without registers, the row that is there stays."""
 
     table: Table
     identity: tuple[str, ...]
     registers: tuple[Register, ...] = ()
+
+    @cached_property
+    def identify(self) -> Callable[[Row], Any]:
+        """What tells a row from all others of its table: something to sort and look up by."""
+        return itemgetter(*self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +68,6 @@ class Write:
 
     rule: Rule
     row: Row
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        return tuple(self.row[column] for column in self.rule.identity)
 
 
 def beats(news: Mapping[str, Any], known: Mapping[str, Any], key: Iterable[By]) -> bool:
@@ -92,12 +95,13 @@ def merged(writes: Iterable[Write]) -> Iterator[tuple[Rule, list[Row]]]:
 
     The fixed order keeps two projectors from waiting for each other's rows.
     """
-    tables: dict[str, tuple[Rule, dict[tuple[Any, ...], Row]]] = {}
+    tables: dict[str, tuple[Rule, dict[Any, Row]]] = {}
     for write in writes:
         _, rows = tables.setdefault(write.rule.table.name, (write.rule, {}))
-        known = rows.get(write.identity)
+        identity = write.rule.identify(write.row)
+        known = rows.get(identity)
         if known is None:
-            rows[write.identity] = dict(write.row)
+            rows[identity] = dict(write.row)
         else:
             merge(known, write.row, write.rule.registers)
     for _, (rule, rows) in sorted(tables.items()):

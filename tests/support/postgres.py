@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,21 +20,22 @@ def _binaries() -> Path | None:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
+def running_postgres() -> Iterator[str]:
     """The address of an empty database. Skips the test where there is no server (an error in CI from issue 9 on)."""
     binaries = _binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    user = _server_user()
-    data = folder / "data"
-    data.mkdir(mode=0o700, parents=True)
-    if user is not None:
-        # The server refuses to run as root, and its user must be able to reach the folder.
-        shutil.chown(data, user)
-        for parent in (folder, *folder.parents[:3]):
-            if parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                parent.chmod(parent.stat().st_mode | 0o011)
+    # Not in pytest's own folder: the server refuses to run as root, and another user may not enter there.
+    with tempfile.TemporaryDirectory(prefix="omniscope-pg-", ignore_cleanup_errors=True) as folder:
+        user = _server_user()
+        if user is not None:
+            shutil.chown(folder, user)
+        with _serving(binaries, Path(folder), user) as address:
+            yield address
 
+
+@contextmanager
+def _serving(binaries: Path, data: Path, user: str | None) -> Iterator[str]:
     def call(*command: str) -> None:
         subprocess.run(
             [str(binaries / command[0]), *command[1:]], check=True, user=user, cwd=data, stdout=subprocess.DEVNULL

@@ -126,7 +126,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "sqlite":
         yield from _opened(f"sqlite+aiosqlite:///{folder / 'read.db'}")
     else:
-        with running_postgres(folder) as url:
+        with running_postgres() as url:
             yield from _opened(url)
 
 
@@ -138,7 +138,7 @@ def _opened(url: str) -> Iterator[Database]:
         runner.run(engine.dispose())
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_the_tables_do_not_depend_on_how_the_log_is_read(database: Database, data: st.DataObject) -> None:
     records = data.draw(logs())
@@ -148,7 +148,7 @@ def test_the_tables_do_not_depend_on_how_the_log_is_read(database: Database, dat
     assert database.after(*([record] for record in reversed(records))) == once
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_python_and_sql_merge_alike(database: Database, data: st.DataObject) -> None:
     """The merge within a batch and the merge with what is stored are one rule written twice."""
