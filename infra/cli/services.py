@@ -44,15 +44,16 @@ def _log() -> None:
 
 
 def agent_names(told: list[str], *, with_noop: bool = False) -> list[str]:
-    """What an agent may be asked to work on: kinds with a handler, `datasets`, and `all` for all of these.
+    """What an agent may be asked to work on: the kinds of jobs, `datasets`, and `all` for all of these.
+
+    Kinds whose handler is not written yet are served too: their jobs end with a reason instead of waiting.
 
     Raises:
-        CliError: a name is unknown, or its handler is not written yet.
+        CliError: a name is unknown.
     """
     from events.topics import JobKind
-    from handlers.registry import HANDLERS
 
-    served = [*(kind.value for kind in HANDLERS if kind is not JobKind.NOOP), _UPLOADS]
+    served = [*(kind.value for kind in JobKind if kind is not JobKind.NOOP), _UPLOADS]
     chosen: list[str] = []
     for name in (part.strip().replace("-", "_") for text in told for part in text.split(",") if part.strip()):
         if name == "all":
@@ -60,8 +61,7 @@ def agent_names(told: list[str], *, with_noop: bool = False) -> list[str]:
         elif name in (*served, JobKind.NOOP.value):
             chosen.append(name)
         else:
-            why = "has no handler in this version" if name in list(JobKind) else "is nothing to work on"
-            raise CliError(f"{name!r} {why}: choose from {', '.join(served)} or all", ExitCode.USAGE)
+            raise CliError(f"{name!r} is nothing to work on: choose from {', '.join(served)} or all", ExitCode.USAGE)
     return list(dict.fromkeys(chosen))
 
 

@@ -6,10 +6,9 @@ A dataset never changes: its manifest is written once, and the same id with othe
 import asyncio
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -29,28 +28,12 @@ from .catalogue import Catalogue, Manifest
 from .delivery import Delivery
 from .endings import why
 from .job import SOURCE
-from .ports import Lease, Outcomes, StoreError
+from .ports import Admitted, DatasetCache, Lease, Outcomes, StoreError
 from .retries import patiently
 from .shield import shielded
 from .slots import Slots
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A file's bytes on this machine, known by their hash."""
-
-    path: Path
-    sha256: str
-    size: int
-
-
-class Admission(Protocol):
-    """The door for files: inside the dataset roots, copied once, hashed on the way."""
-
-    async def admit(self, uri: str) -> Admitted:
-        """Raises OmniScopeError: `uri_outside_roots`, `uri_unsupported`, `file_missing`, `file_empty`."""
 
 
 class Intake:
@@ -60,7 +43,7 @@ class Intake:
         self,
         *,
         catalogue: Catalogue,
-        admission: Admission,
+        cache: DatasetCache,
         executor: Executor,
         outcomes: Outcomes,
         slots: Slots,
@@ -68,7 +51,7 @@ class Intake:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._catalogue = catalogue
-        self._admission = admission
+        self._cache = cache
         self._executor = executor
         self._outcomes = outcomes
         self._slots = slots
@@ -94,7 +77,7 @@ class Intake:
 
     async def _register(self, upload: Identified) -> CloudEvent:
         request: DatasetUploaded = validate(upload)
-        admitted = await patiently(lambda: self._admission.admit(request.uri), f"fetch {request.uri}", only=StoreError)
+        admitted = await patiently(lambda: self._cache.admit(request.uri), f"fetch {request.uri}", only=StoreError)
         if request.sha256 is not None and request.sha256.lower() != admitted.sha256:
             raise OmniScopeError(
                 ReasonCode.SHA256_MISMATCH,

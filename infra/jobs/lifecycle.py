@@ -29,12 +29,12 @@ from .claims import Ownership
 from .deadline import Deadline
 from .delivery import Delivery
 from .job import Job
-from .ports import Lease, Outcomes, Store, StoreError
+from .ports import DatasetCache, Lease, Outcomes, Store, StoreError
 from .progress import ProgressTeller
 from .retries import patiently
 from .shield import shielded
 from .slots import Slots
-from .workplace import DatasetCache, Workplace
+from .workplace import Workplace
 
 log = structlog.get_logger(__name__)
 

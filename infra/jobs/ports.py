@@ -1,6 +1,7 @@
 """What the life of a job asks of the rest of the house. The real ones speak Kafka, obstore and processes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,33 @@ class Store(Protocol):
 
 class StoreError(RuntimeError):
     """The storage failed; what it holds is unchanged, trying again is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A file's bytes on this machine, known by their hash."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+class DatasetCache(Protocol):
+    """Datasets' bytes on this machine: each file copied once, hashed on the way, read-only."""
+
+    async def admit(self, uri: str) -> Admitted:
+        """The file as it is now.
+
+        Raises:
+            OmniScopeError: `uri_outside_roots`, `uri_unsupported`, `file_missing` or `file_empty`.
+        """
+
+    async def fetch(self, uri: str, sha256: str) -> Path:
+        """The file that was registered with this hash.
+
+        Raises:
+            OmniScopeError: `dataset_changed` or `file_missing`.
+        """
 
 
 class Outcomes(Protocol):

@@ -4,24 +4,12 @@ import asyncio
 import json
 import shutil
 from pathlib import Path
-from typing import Protocol
 
 from events.outcomes import DatasetRegistered
 from handlers.contract import DatasetFile
 
-from .ports import Store, StoreError
+from .ports import DatasetCache, Store, StoreError
 from .retries import patiently
-
-
-class DatasetCache(Protocol):
-    """Datasets' bytes on this machine."""
-
-    async def fetch(self, uri: str, sha256: str) -> Path:
-        """A verified, read-only copy of the file.
-
-        Raises:
-            OmniScopeError: `dataset_changed` or `file_missing`.
-        """
 
 
 class Workplace:

@@ -60,7 +60,7 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
 async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tools]:
     await ensure_topics(settings, wait_s=30.0)
     store = PatientStore(ObjectStore.open(settings.artifacts))
-    specs = [HANDLERS[JobKind(name)] for name in names if name != DATASETS and JobKind(name) in HANDLERS]
+    specs = [HANDLERS[JobKind(name)] for name in names if name != DATASETS and name in HANDLERS]
     preload = dict.fromkeys(module for spec in [*specs, PROFILE] for module in spec.preload)
     executor = LocalExecutor(tuple(preload))
     await executor.start()
@@ -93,7 +93,7 @@ def _agent(name: str, tools: Tools, settings: Settings, epoch: str) -> Agent:
 def _intake(tools: Tools) -> Intake:
     return Intake(
         catalogue=tools.catalogue,
-        admission=tools.cache,  # type: ignore[arg-type]
+        cache=tools.cache,
         executor=tools.executor,
         outcomes=tools.outcomes,
         slots=tools.slots,

@@ -15,7 +15,7 @@ from pathlib import Path
 import obstore
 
 from events.errors import OmniScopeError, ReasonCode
-from infra.jobs.intake import Admitted
+from infra.jobs.ports import Admitted
 
 from .backends import open_s3
 from .errors import told_as_store_error

@@ -378,7 +378,7 @@ def test_token_prints_one_that_names_its_bearer() -> None:
     assert call("token", "--hours", "-1").exit_code == 2
 
 
-@pytest.mark.parametrize(("name", "told"), [("ensemble", "no handler"), ("astrology", "nothing to work on")])
+@pytest.mark.parametrize(("name", "told"), [("astrology", "nothing to work on"), ("datasets,x", "nothing to work on")])
 def test_agents_are_only_for_what_has_a_handler(name: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from handlers import registry
 

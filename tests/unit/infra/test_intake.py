@@ -13,7 +13,8 @@ from events.topics import Topic
 from infra.execution.messages import Crashed, Failed, Finished
 from infra.jobs.catalogue import Catalogue
 from infra.jobs.delivery import Delivery
-from infra.jobs.intake import Admitted, Intake
+from infra.jobs.intake import Intake
+from infra.jobs.ports import Admitted
 from infra.jobs.slots import Slots
 
 PROFILE = Finished(
@@ -33,6 +34,9 @@ class Door:
             raise self.refusal
         return Admitted(Path("/nowhere"), self.sha256, 12)
 
+    async def fetch(self, uri: str, sha256: str) -> Path:
+        raise AssertionError("an upload is admitted, not fetched")
+
 
 class House:
     def __init__(self, tmp_path: Path, door: Door, *scripts: list[Any], store: MemoryStore | None = None) -> None:
@@ -41,7 +45,7 @@ class House:
         self.executor = ScriptedExecutor(*scripts)
         self.intake = Intake(
             catalogue=Catalogue(self.store),
-            admission=door,
+            cache=door,
             executor=self.executor,
             outcomes=self.outcomes,
             slots=Slots(1),
