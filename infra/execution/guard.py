@@ -14,6 +14,8 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
+from pydantic import BaseModel
+
 from .child import run_job
 from .log import BoundedLog
 from .messages import Task
@@ -75,7 +77,7 @@ def _await_task(life: socket.socket, watch: ChildWatch) -> Task | None:
 def _see_through(task: Task, job: int, life: socket.socket, output: int, watch: ChildWatch) -> None:
     log = BoundedLog(task.out_dir.parent / "log.txt")
     oom_kills = kernel_oom_kills()
-    life.sendall(Hello(guard=os.getpid(), job=job).model_dump_json().encode() + b"\n")
+    _tell(life, Hello(guard=os.getpid(), job=job))
     vigil = _Vigil(job, life, output, log, watch)
     vigil.keep(task.inputs.limits.memory_gb)
     ended = vigil.ended | end_family()
@@ -89,8 +91,12 @@ def _see_through(task: Task, job: int, life: socket.socket, output: int, watch: 
         out_of_memory=vigil.out_of_memory or by_kernel,
         log_tail=log.close(),
     )
-    with suppress(OSError):  # nobody is left to be told
-        life.sendall(last_word.model_dump_json().encode() + b"\n")
+    _tell(life, last_word)
+
+
+def _tell(life: socket.socket, message: BaseModel) -> None:
+    with suppress(OSError):  # the host is gone: the vigil will notice
+        life.sendall(message.model_dump_json().encode() + b"\n")
 
 
 class _Vigil:

@@ -46,7 +46,9 @@ class HostedJob:
 
     def _first_lines(self, timeout_s: float) -> bool:
         while not (self._hello and self._lines):
-            if self._words.at_end or self._life.at_end or not self.wait(timeout_s):
+            # A quick job may have come to its end before its guard says hello.
+            job_lost = self._words.at_end and not self._lines
+            if job_lost or self._life.at_end or not self._poll(timeout_s):
                 return False
             self._heed_guard()
             self._lines += self._words.read()
@@ -106,6 +108,9 @@ class HostedJob:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Blocks until `read` has something new; False: nothing came in time."""
+        return bool(self._lines or self._obituary) or self._poll(timeout_s)
+
+    def _poll(self, timeout_s: float | None) -> bool:
         poll = select.poll()
         for sock in self.open_sockets:
             poll.register(sock, select.POLLIN)
