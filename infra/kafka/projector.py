@@ -7,6 +7,7 @@ none is skipped. The consumer group only shares the partitions out; what it beli
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -127,6 +128,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
             # The assignment may have changed while reading: what was read may be somebody else's by now.
             if batch and self._placed_for == self._assignments:
                 await self._settle([_record(self._epoch, read) for reads in batch.values() for read in reads])
+            await self._rewind_what_lost_its_end()
 
     async def _connected(self) -> Any:
         consumer = AIOKafkaConsumer(
@@ -164,6 +166,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
             except IllegalStateError:
                 continue  # taken away again in the meantime
             self._placed_for = assignments
+            self._next.clear()
             await self._tell(places)
             log.info("projecting", epoch=self._epoch, partitions=len(places))
 
@@ -176,25 +179,29 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         try:
             behind = await self._settler.settle(self._epoch, records)
         except Fenced as fenced:
+            log.info("fenced", error=str(fenced))
             self._assignments += 1  # so the places are taken again
-            await self._rewind_if_beyond_the_end(fenced.partition)
         else:
             await self._tell({partition: last + 1 for partition, (_, last) in behind.items()})
 
-    async def _rewind_if_beyond_the_end(self, partition: Partition) -> None:
-        """Fenced by nobody: the log has lost its end. Rows that are right stay as they are when it is read again."""
-        place = TopicPartition(*partition)
-        end = self._consumer.highwater(place) if place in self._consumer.assignment() else None
-        log.info("fenced", topic=place.topic, partition=place.partition, log_end=end)
-        if end is None:
-            return
+    async def _rewind_what_lost_its_end(self) -> None:
+        """Where the log ends before our place, other records will stand at the offsets we believe to be behind us.
 
-        async def rewind() -> None:
-            async with self._engine.begin() as connection:
-                if await offsets.rewind_beyond(connection, self._epoch, partition, end):
-                    log.warning("reading_again", topic=place.topic, partition=place.partition, log_end=end)
+        Reading a partition again does no harm: rows that are right stay as they are.
+        """
+        assigned = self._consumer.assignment()
+        for partition, next_ in list(self._next.items()):
+            place = TopicPartition(*partition)
+            # As the last fetch told it: the embedded broker answers the direct question wrongly.
+            end = self._consumer.highwater(place) if place in assigned else None
+            if end is not None and next_ > end:
+                log.warning("reading_again", topic=place.topic, partition=place.partition, log_end=end, place=next_)
+                await self._database.wait_out(partial(self._rewind, partition, end))
+                self._assignments += 1
 
-        await self._database.wait_out(rewind)
+    async def _rewind(self, partition: Partition, end: int) -> None:
+        async with self._engine.begin() as connection:
+            await offsets.rewind_beyond(connection, self._epoch, partition, end)
 
     async def _tell(self, places: dict[Partition, int]) -> None:
         async with self._news:
