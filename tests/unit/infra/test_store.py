@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
-import multiprocessing
+import json
 import os
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -142,18 +144,36 @@ async def test_fifty_creators_in_threads_have_one_winner(tmp_path):
     assert (tmp_path / "outcome.json").read_text() == str(won.index(True))
 
 
-def _create_many(folder: str, number: int) -> list[bool]:
-    store = ObjectStore.open(folder)
+CREATE_MANY = """
+import asyncio, json, sys
+from infra.storage.store import ObjectStore
 
-    async def create_all() -> list[bool]:
-        return list(await asyncio.gather(*(store.create(f"jobs/{i}", str(number).encode()) for i in range(50))))
+async def create_all():
+    store = ObjectStore.open(sys.argv[1])
+    print(flush=True)
+    sys.stdin.readline()
+    return await asyncio.gather(*(store.create(f"jobs/{i}", sys.argv[2].encode()) for i in range(50)))
 
-    return asyncio.run(create_all())
+print(json.dumps(asyncio.run(create_all())))
+"""
 
 
 def test_fifty_races_of_four_processes_have_one_winner_each(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        won = pool.starmap(_create_many, [(str(tmp_path), number) for number in range(4)])
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CREATE_MANY, str(tmp_path), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for racer in racers:
+        assert racer.stdout.readline() == "\n"  # at the line
+    for racer in racers:
+        racer.stdin.write("\n")
+        racer.stdin.flush()
+    won = [json.loads(racer.communicate()[0]) for racer in racers]
     for race, outcomes in enumerate(zip(*won, strict=True)):
         assert outcomes.count(True) == 1
         assert (tmp_path / f"jobs/{race}").read_text() == str(outcomes.index(True))

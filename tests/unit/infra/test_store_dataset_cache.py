@@ -1,10 +1,9 @@
 """Datasets on this machine: copied once, verified, read-only."""
 
-import asyncio
 import hashlib
-import multiprocessing
 import stat
-from pathlib import Path
+import subprocess
+import sys
 
 import pytest
 
@@ -79,12 +78,18 @@ async def test_a_cache_that_cannot_be_written_is_a_store_error(file, tmp_path):
         await DatasetCache(tmp_path / "occupied", [str(file.parent)]).fetch(str(file), SHA256)
 
 
-def _fetch(root: str, file: str) -> str:
-    return str(asyncio.run(DatasetCache(Path(root), [str(Path(file).parent)]).fetch(file, SHA256)))
+FETCH = """
+import asyncio, sys
+from pathlib import Path
+from infra.storage.dataset_cache import DatasetCache
+root, file, sha256 = sys.argv[1:]
+print(asyncio.run(DatasetCache(Path(root), [str(Path(file).parent)]).fetch(file, sha256)))
+"""
 
 
 def test_several_processes_fetch_one_file(tmp_path, file):
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        paths = pool.starmap(_fetch, [(str(tmp_path / "cache"), str(file))] * 8)
-    assert set(paths) == {str(tmp_path / "cache" / SHA256)}
+    command = [sys.executable, "-c", FETCH, str(tmp_path / "cache"), str(file), SHA256]
+    fetching = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    paths = {process.communicate()[0].strip() for process in fetching}
+    assert paths == {str(tmp_path / "cache" / SHA256)}
     assert [p.name for p in (tmp_path / "cache").iterdir()] == [SHA256]
