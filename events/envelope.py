@@ -4,8 +4,8 @@ Source: CloudEvents specification 1.0.2, JSON event format 1.0, Kafka protocol b
 """
 
 import base64
-import binascii
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -57,7 +57,10 @@ class CloudEvent(BaseModel):
     def _is_utc(cls, value: datetime) -> datetime:
         if value.tzinfo is None:
             raise ValueError("must carry a time zone, as in 2026-01-31T12:00:00Z")
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("lies outside of the calendar") from None
 
     @model_validator(mode="after")
     def _extensions_are_attributes(self) -> Self:
@@ -149,7 +152,7 @@ def _json(value: bytes | None) -> Any:
     if not value:
         raise InvalidEvent(ReasonCode.NOT_JSON, "the record is empty: its value must be JSON")
     try:
-        body = json.loads(value, parse_constant=_refuse_constant)
+        body = json.loads(value, parse_constant=_refuse_constant, parse_float=_finite)
         if b"\\u" in value:
             _refuse_unstorable(json.dumps(body, ensure_ascii=False))
         return body
@@ -159,6 +162,13 @@ def _json(value: bytes | None) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is larger than any float")
+    return number
 
 
 def _refuse_unstorable(text: str) -> None:
@@ -185,5 +195,5 @@ def _text(raw: bytes, name: str) -> str:
 def _unbase64(value: object) -> bytes:
     try:
         return base64.b64decode(str(value), validate=True)
-    except binascii.Error:
+    except ValueError:  # of which binascii.Error is one; another where the text is no ASCII
         raise InvalidEvent(ReasonCode.NOT_A_CLOUDEVENT, "data_base64 is not base64") from None

@@ -1,7 +1,8 @@
 """The API's own tokens and the one secret behind them."""
 
-import multiprocessing
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import jwt
@@ -17,10 +18,16 @@ def fresh(settings: Settings) -> Settings:
     return settings.model_copy(update={"api_jwt_secret": None})
 
 
-def _make(data_dir: Path, gate, answers) -> None:
-    settings = Settings(data_dir=data_dir)
-    gate.wait()
-    answers.put(tokens.secret(settings))
+#: Waits at the line for a word on its input, then prints the secret of the data directory it was given.
+AT_THE_LINE = """
+import sys
+from infra.api import tokens
+from infra.settings import Settings
+settings = Settings(data_dir=sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+print(tokens.secret(settings))
+"""
 
 
 def test_the_secret_is_made_once_for_its_owner_alone(fresh: Settings) -> None:
@@ -33,14 +40,18 @@ def test_the_secret_is_made_once_for_its_owner_alone(fresh: Settings) -> None:
 
 
 def test_processes_that_start_together_have_one_secret(fresh: Settings) -> None:
-    context = multiprocessing.get_context("spawn")
-    gate, answers = context.Barrier(4), context.Queue()
-    started = [context.Process(target=_make, args=(fresh.data_dir, gate, answers)) for _ in range(4)]
-    for process in started:
-        process.start()
-    found = {answers.get(timeout=60) for _ in started}
-    for process in started:
-        process.join()
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", AT_THE_LINE, str(fresh.data_dir)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for racer in racers:
+        assert racer.stdout.readline() == "ready\n"
+    found = {racer.communicate("go\n")[0].strip() for racer in racers}
     assert len(found) == 1
     assert found == {tokens.secret(fresh)}
 
