@@ -74,7 +74,7 @@ async def arena(*kinds: str, slots: int = 2) -> AsyncIterator[Arena]:
                 fetch_max_wait_ms=5,
             )
             await ears.start()
-            async with Publisher(settings.bootstrap_servers, source="bench", idempotent=False) as publisher:
+            async with Publisher(settings.bootstrap_servers, source="bench") as publisher:
                 stage = Arena(settings, publisher, worker.pid)
                 listening = asyncio.create_task(stage.listen(ears))
                 yield stage

@@ -3,20 +3,20 @@
 import asyncio
 import ssl
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
 from pydantic import BaseModel, ConfigDict
 
 from .envelope import CloudEvent, headers_of
 from .errors import BrokerUnreachable, PublishError, ReasonCode
 from .identifiers import new_id
+from .producing import start_producer
 from .topics import MAX_EVENT_BYTES
-from .vocabulary import EVENT_OF_MODEL, identify, validate
+from .vocabulary import EVENT_OF_MODEL, EVENTS, identify, validate
 
 
 class Receipt(BaseModel):
@@ -37,7 +37,7 @@ class Publisher:
     Args:
         bootstrap_servers: the broker's `host:port`, several separated by commas.
         source: names the publisher in every event, e.g. `data-harbor`.
-        idempotent: let the broker drop a resent duplicate. Off for brokers that cannot (the embedded one).
+        idempotent: let the broker drop a resent duplicate; None: where the broker can (the embedded one cannot).
         linger_ms: wait this long to fill a batch; raise it when publishing thousands of events.
         timeout_s: give up on one event after this long.
         security: further aiokafka settings (`security_protocol`, `sasl_mechanism`, …).
@@ -48,7 +48,7 @@ class Publisher:
         bootstrap_servers: str,
         *,
         source: str,
-        idempotent: bool = True,
+        idempotent: bool | None = None,
         linger_ms: int = 0,
         timeout_s: float = 30.0,
         ssl_context: ssl.SSLContext | None = None,
@@ -59,8 +59,7 @@ class Publisher:
         self._timeout_s = timeout_s
         self._settings: dict[str, Any] = {
             "bootstrap_servers": bootstrap_servers,
-            "enable_idempotence": idempotent,
-            "acks": "all",
+            "idempotent": idempotent,
             "linger_ms": linger_ms,
             "max_request_size": MAX_EVENT_BYTES,
             "ssl_context": ssl_context,
@@ -69,16 +68,13 @@ class Publisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> Self:
-        producer = AIOKafkaProducer(**self._settings)
         try:
-            await asyncio.wait_for(producer.start(), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                self._producer = await start_producer(**self._settings)
         except (KafkaConnectionError, TimeoutError, OSError) as error:
-            with suppress(KafkaError, OSError):
-                await producer.stop()
             raise BrokerUnreachable(
                 f"no Kafka broker answers at {self._servers}: start one (omniscope-ml up) or correct the address"
             ) from error
-        self._producer = producer
         return self
 
     async def __aexit__(
@@ -146,8 +142,6 @@ class Publisher:
 
 
 def _topic_of(event: CloudEvent) -> str:
-    from .vocabulary import EVENTS
-
     known = EVENTS.get(event.type)
     return known.topic if known else ""
 

@@ -67,7 +67,7 @@ class Settings(BaseSettings):
 
     @property
     def embedded_broker(self) -> bool:
-        """Whether the broker is our own: in memory, without idempotent producers."""
+        """Whether the broker is our own, which keeps everything in memory."""
         return self.kafka_bootstrap_servers is None
 
     @property

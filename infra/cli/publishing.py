@@ -25,7 +25,6 @@ def publisher(settings: "Settings") -> "AbstractAsyncContextManager[Publisher]":
     return Publisher(
         known.pop("bootstrap_servers"),
         source=f"omniscope-ml-cli/{socket.gethostname()}",
-        idempotent=not settings.embedded_broker,  # the embedded one refuses idempotent producers
         timeout_s=_TIMEOUT_S,
         ssl_context=known.pop("ssl_context", None),
         security=known,

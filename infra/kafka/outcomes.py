@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from events.dead_letters import DeadLetter
 from events.envelope import CloudEvent, headers_of
+from events.producing import start_producer
 from events.topics import LARGE_EVENT_BYTES, Topic
 from infra.jobs.retries import patiently
 from infra.settings import Settings
@@ -22,17 +23,11 @@ class KafkaOutcomes:
     """Publishes events and dead letters. Use it as an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self._producer = AIOKafkaProducer(
-            **client_settings(settings),
-            # The embedded broker refuses idempotent producers.
-            enable_idempotence=not settings.embedded_broker,
-            acks="all",
-            linger_ms=0,
-            max_request_size=LARGE_EVENT_BYTES,
-        )
+        self._settings = settings
+        self._producer: AIOKafkaProducer
 
     async def __aenter__(self) -> "KafkaOutcomes":
-        await self._producer.start()
+        self._producer = await start_producer(max_request_size=LARGE_EVENT_BYTES, **client_settings(self._settings))
         return self
 
     async def __aexit__(self, *_: object) -> None:

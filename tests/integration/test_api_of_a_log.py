@@ -40,7 +40,7 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "sqlite":
         yield Settings(data_dir=folder, api_jwt_secret=secret)
         return
-    with running_postgres(folder) as url:
+    with running_postgres() as url:
         yield Settings(data_dir=folder, api_jwt_secret=secret, database_url=url)
 
 

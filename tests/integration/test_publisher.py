@@ -15,7 +15,7 @@ from events.topics import Topic
 async def test_a_receipt_means_that_a_subscriber_will_see_it(tmp_path: Path) -> None:
     async with (
         running_broker(tmp_path) as settings,
-        Publisher(settings.bootstrap_servers, source="test", idempotent=False) as publisher,
+        Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         receipt = await publisher.request(
             AutomlRequested(dataset_id="d1", target_column="outcome", time_limit=60), project="atlas"
@@ -36,7 +36,7 @@ async def test_a_receipt_means_that_a_subscriber_will_see_it(tmp_path: Path) -> 
 async def test_an_event_told_twice_is_handed_over_once(tmp_path: Path) -> None:
     async with (
         running_broker(tmp_path) as settings,
-        Publisher(settings.bootstrap_servers, source="test", idempotent=False) as publisher,
+        Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         first, last = publisher.event(NoopRequested(job_id="a")), publisher.event(NoopRequested(job_id="a", seed=1))
         for event in (first, first, last):
@@ -52,7 +52,7 @@ async def test_an_event_told_twice_is_handed_over_once(tmp_path: Path) -> None:
 async def test_a_group_goes_on_behind_what_it_has_read(tmp_path: Path) -> None:
     async with (
         running_broker(tmp_path) as settings,
-        Publisher(settings.bootstrap_servers, source="test", idempotent=False) as publisher,
+        Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         receipts = await publisher.request_many([NoopRequested(job_id="a", seed=n) for n in range(4)])
 
@@ -73,7 +73,7 @@ async def test_a_group_goes_on_behind_what_it_has_read(tmp_path: Path) -> None:
 async def test_what_breaks_the_contract_or_is_too_large_is_not_sent(tmp_path: Path) -> None:
     async with (
         running_broker(tmp_path) as settings,
-        Publisher(settings.bootstrap_servers, source="test", idempotent=False) as publisher,
+        Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         with pytest.raises(PublishError, match=r"exclude_columns") as refused:
             await publisher.request(
