@@ -102,8 +102,8 @@ CASES = [
     job("target not there", "target_missing", target_column="outcom"),
     job("target twice in the header", "target_duplicate", dataset_id="twice"),
     job("target all NaN", "target_empty", target_column="all_nan"),
-    job("target constant", "target_one_class", target_column="constant"),
-    job("target constant, regression", "target_constant", target_column="constant", problem_type="regression"),
+    job("target constant", "target_constant", target_column="constant"),
+    job("one class", "target_one_class", target_column="one_class"),
     job("a class with one row", "target_class_too_small", target_column="rare"),
     job("target is a unique id", "target_is_id", target_column="sample_id"),
     job("text target, regression", "target_not_numeric", problem_type="regression"),
@@ -135,6 +135,7 @@ def write_files(root: Path) -> None:
             "sample_id": [f"s{i}" for i in range(n)],
             **{f"gene_{i}": rng.normal(size=n) + (outcome == "case") * (i < 2) for i in range(6)},
             "constant": 1,
+            "one_class": "case",
             "all_nan": np.nan,
             "rare": ["a", *["b", "c"] * ((n - 1) // 2), "b"][:n],
             "outcome": outcome,
@@ -170,7 +171,7 @@ async def test_every_bad_input_ends_with_a_reason_and_the_worker_goes_on(
 
         # 20,000 columns are no bad input: they are trained on.
         await house.ask(
-            "ml.automl.requested", "wide", dataset_id="wide", target_column="outcome", time_limit=15, quality="medium"
+            "ml.automl.requested", "wide", dataset_id="wide", target_column="outcome", time_limit=60, quality="medium"
         )
         await house.ask("ml.noop.requested", "good")
         assert (await house.ended("good")).name == "ml.job.completed"

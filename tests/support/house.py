@@ -86,11 +86,13 @@ async def open_house(tmp_path: Path, *names: str, **settings: Any) -> AsyncItera
         ears = AIOKafkaConsumer(*EARS, **client_settings(known), auto_offset_reset="earliest", fetch_max_wait_ms=50)
         await ears.start()
         listening = asyncio.create_task(house.listen(ears))
-        async with agents(known, *names):
-            yield house
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await ears.stop()
+        try:
+            async with agents(known, *names):
+                yield house
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            await ears.stop()
 
 
 @asynccontextmanager
