@@ -20,6 +20,9 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 TYPE_PREFIX = "ai.omniscope."
 TYPE_SUFFIX = ".v1"
 
+#: How deep an event may be nested: what writes it down again must not run out of stack.
+MOST_LEVELS = 64
+
 Headers = Iterable[tuple[str, bytes | None]]
 
 _ATTRIBUTE_NAME = re.compile(r"[a-z0-9]+\Z")
@@ -152,9 +155,13 @@ def _json(value: bytes | None) -> Any:
     if not value:
         raise InvalidEvent(ReasonCode.NOT_JSON, "the record is empty: its value must be JSON")
     try:
-        body = json.loads(value, parse_constant=_refuse_constant, parse_float=_finite)
-        if b"\\u" in value:
+        # Decoded here and strictly: json.loads would take UTF-16, and half surrogate pairs, from bytes.
+        text = value.decode("utf-8-sig")
+        body = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if "\\u" in text:
             _refuse_unstorable(json.dumps(body, ensure_ascii=False))
+        if text.count("[") + text.count("{") > MOST_LEVELS:
+            _refuse_depth(body)
         return body
     except (ValueError, RecursionError) as error:
         raise InvalidEvent(ReasonCode.NOT_JSON, f"the record's value is no JSON: {_brief(error)}") from None
@@ -169,6 +176,21 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError("a number is larger than any float")
     return number
+
+
+def _refuse_depth(body: Any) -> None:
+    level = [body]
+    for _ in range(MOST_LEVELS):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return
+    raise ValueError(f"it is nested more than {MOST_LEVELS} levels deep")
+
+
+def _parts(whole: Any) -> Iterable[Any]:
+    if isinstance(whole, dict):
+        return whole.values()
+    return whole if isinstance(whole, list) else ()
 
 
 def _refuse_unstorable(text: str) -> None:

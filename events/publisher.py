@@ -8,15 +8,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
 from pydantic import BaseModel, ConfigDict
 
 from .envelope import CloudEvent, headers_of
-from .errors import BrokerUnreachable, PublishError, ReasonCode
+from .errors import BrokerUnreachable, InvalidEvent, PublishError, ReasonCode
 from .identifiers import new_id
 from .producing import start_producer
+from .requests import DatasetUploaded
 from .topics import MAX_EVENT_BYTES
-from .vocabulary import EVENT_OF_MODEL, EVENTS, identify, validate
+from .vocabulary import EVENT_OF_MODEL, EVENTS, EventType, identify, validate
 
 
 class Receipt(BaseModel):
@@ -93,7 +94,9 @@ class Publisher:
 
         Raises:
             InvalidEvent: the request breaks the contract; nothing was sent.
-            PublishError: the event is too large, or the broker did not take it in time.
+            PublishError: the event is too large; nothing was sent.
+            BrokerUnreachable: the broker did not take it in time. It may still have it: the same request with
+                the same job_id can be sent again without harm.
         """
         event = self.event(request, **extensions)
         await self.send(event)
@@ -111,8 +114,9 @@ class Publisher:
         if known is None:
             raise TypeError(f"{type(request).__name__} is no event of this system")
         data = request.model_dump(mode="json", exclude_unset=True)
-        key = data.setdefault(known.key, None) or new_id()
-        data[known.key] = key
+        key = data.get(known.key)
+        if key is None:
+            key = data[known.key] = _fresh_id(known)
         event = CloudEvent(source=self.source, type=known.type, subject=key, data=data, **extensions)
         validate(identify(known.topic, key.encode(), event.to_bytes(), headers_of(event)))
         return event
@@ -125,20 +129,29 @@ class Publisher:
         found = identify(_topic_of(event), (event.subject or "").encode() or None, value, headers_of(event))
         try:
             # The shield keeps a cancelled caller from cancelling a send that the broker may already have.
-            delivered = await self._producer.send(
-                found.type.topic, value, found.key.encode(), headers=headers_of(event)
-            )
-            await asyncio.wait_for(asyncio.shield(delivered), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                delivered = await self._producer.send(
+                    found.type.topic, value, found.key.encode(), headers=headers_of(event)
+                )
+                await asyncio.shield(delivered)
         except MessageSizeTooLargeError:
             raise PublishError(
                 ReasonCode.EVENT_TOO_LARGE,
                 f"the event has {len(value):,} bytes, the limit is {MAX_EVENT_BYTES:,}: "
                 "name columns by exclude_columns, or publish a file and refer to it",
             ) from None
-        except TimeoutError:
+        except (TimeoutError, KafkaError) as error:
             raise BrokerUnreachable(
-                f"the broker at {self._servers} did not confirm within {self._timeout_s:g} s"
-            ) from None
+                f"the broker at {self._servers} did not take the event within {self._timeout_s:g} s "
+                f"({type(error).__name__}): try again with the same job_id"
+            ) from error
+
+
+def _fresh_id(known: EventType) -> str:
+    """An id for something new. What is to be cancelled, deleted or promoted has one already."""
+    if known.kind is None and known.model is not DatasetUploaded:
+        raise InvalidEvent(ReasonCode.MISSING_FIELD, f"data.{known.key} is required: say which one is meant")
+    return new_id()
 
 
 def _topic_of(event: CloudEvent) -> str:

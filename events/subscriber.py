@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError
 
 from .envelope import CloudEvent, decode
 from .errors import BrokerUnreachable, InvalidEvent
@@ -66,10 +66,17 @@ async def subscribe(
                 if len(seen) > REMEMBERED:
                     seen.popitem(last=False)
             if group is not None:
-                place = TopicPartition(record.topic, record.partition)
-                await consumer.commit({place: record.offset + 1})
+                await _commit(consumer, record)
     finally:
         await consumer.stop()
+
+
+async def _commit(consumer: AIOKafkaConsumer, record: Any) -> None:
+    try:
+        await consumer.commit({TopicPartition(record.topic, record.partition): record.offset + 1})
+    except (CommitFailedError, IllegalStateError):
+        # The partition went to another member of the group meanwhile, who will see this event again.
+        log.info("%s[%d] moved on; offset %d comes again there", record.topic, record.partition, record.offset)
 
 
 def _read(record: Any) -> CloudEvent | None:

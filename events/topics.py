@@ -45,11 +45,11 @@ class TopicSpec:
     partitions: int | None = None
 
 
+_OUTCOMES = (Topic.JOBS, Topic.MODELS, Topic.EXPLANATIONS, Topic.DATASETS, Topic.DEAD_LETTERS)
+
 _DIFFERENT = {
-    Topic.PROGRESS: TopicSpec(Topic.PROGRESS, retention_ms=SEVEN_DAYS_MS),
-    Topic.JOBS: TopicSpec(Topic.JOBS, max_message_bytes=LARGE_EVENT_BYTES),
-    Topic.MODELS: TopicSpec(Topic.MODELS, max_message_bytes=LARGE_EVENT_BYTES),
-    Topic.DEAD_LETTERS: TopicSpec(Topic.DEAD_LETTERS, max_message_bytes=LARGE_EVENT_BYTES),
+    **{topic: TopicSpec(topic, max_message_bytes=LARGE_EVENT_BYTES) for topic in _OUTCOMES},
+    Topic.PROGRESS: TopicSpec(Topic.PROGRESS, retention_ms=SEVEN_DAYS_MS, max_message_bytes=LARGE_EVENT_BYTES),
     # One record, the first, names the life of this log: a broker that lost its topics starts another.
     Topic.LOG: TopicSpec(Topic.LOG, partitions=1),
 }

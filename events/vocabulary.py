@@ -15,7 +15,7 @@ from . import outcomes, requests
 from .envelope import CloudEvent, Headers, decode, full_type
 from .errors import InvalidEvent, ReasonCode
 from .identifiers import is_identifier
-from .topics import JobKind, Topic
+from .topics import MAX_EVENT_BYTES, JobKind, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,22 @@ def identify(topic: str, key: bytes | None, value: bytes | None, headers: Header
         InvalidEvent: with a reason that makes the record a dead letter.
     """
     event = decode(value, headers)
+    _refuse_size(event, value)
     known = EVENTS.get(event.type)
     if known is None:
         raise InvalidEvent(ReasonCode.UNKNOWN_TYPE, f"type {event.type!r:.200} is not one of this system's types")
     if known.topic != topic:
         raise InvalidEvent(ReasonCode.WRONG_TOPIC, f"type {event.type} belongs on topic {known.topic}")
     return Identified(event, known, _key_of(event, known.key, key))
+
+
+def _refuse_size(event: CloudEvent, value: bytes | None) -> None:
+    # A job's events carry its request; written again, a number like 1e15 takes five times its room.
+    if len(value or b"") > MAX_EVENT_BYTES // 8 and (size := len(event.to_bytes())) > MAX_EVENT_BYTES:
+        raise InvalidEvent(
+            ReasonCode.EVENT_TOO_LARGE,
+            f"the event has {size:,} bytes, the limit is {MAX_EVENT_BYTES:,}: publish a file and refer to it",
+        )
 
 
 def _key_of(event: CloudEvent, field: str, key: bytes | None) -> str:

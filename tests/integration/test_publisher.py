@@ -8,7 +8,7 @@ from support.broker import free_port, running_broker
 from events import InvalidEvent, Publisher, PublishError, subscribe
 from events.envelope import CloudEvent, full_type
 from events.errors import BrokerUnreachable
-from events.requests import AutomlRequested, NoopRequested
+from events.requests import AutomlRequested, ModelDeletionRequested, NoopRequested
 from events.topics import Topic
 
 
@@ -80,6 +80,8 @@ async def test_what_breaks_the_contract_or_is_too_large_is_not_sent(tmp_path: Pa
                 AutomlRequested(dataset_id="d", target_column="y", feature_columns=["g" * 1000] * 2100)
             )
         assert refused.value.reason == "event_too_large"
+        with pytest.raises(InvalidEvent, match="model_id is required"):
+            await publisher.request(ModelDeletionRequested())
         with pytest.raises(InvalidEvent):
             await publisher.send(CloudEvent(source="x", type=full_type("no.such"), data={}))
 

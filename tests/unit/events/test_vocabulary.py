@@ -9,7 +9,7 @@ from events.envelope import CloudEvent, full_type, headers_of
 from events.errors import InvalidEvent
 from events.identifiers import is_identifier, model_id_of
 from events.requests import AutomlRequested
-from events.topics import JOB_KIND_OF_TOPIC, TOPICS, JobKind, Topic
+from events.topics import JOB_KIND_OF_TOPIC, MAX_EVENT_BYTES, TOPICS, JobKind, Topic
 from events.vocabulary import EVENT_OF_MODEL, EVENTS, content_hash, identify, json_schemas, validate
 
 REQUEST = {"dataset_id": "d1", "target_column": "outcome"}
@@ -95,6 +95,15 @@ def test_a_missing_field_is_named() -> None:
     with pytest.raises(InvalidEvent) as refused:
         validate(read({"dataset_id": "d1"}))
     assert (refused.value.reason, "target_column" in refused.value.message) == ("missing_field", True)
+
+
+def test_what_would_grow_beyond_the_limit_when_written_again_is_refused() -> None:
+    event = CloudEvent(source="test", type=full_type("ml.automl.requested"), subject="j", data={"a": "HERE"})
+    value = event.to_bytes().replace(b'"HERE"', b"[" + b"1e15," * 180_000 + b"1]")
+    assert len(value) < MAX_EVENT_BYTES
+    with pytest.raises(InvalidEvent) as refused:
+        identify(Topic.AUTOML, None, value, headers_of(event))
+    assert refused.value.reason == "event_too_large"
 
 
 def test_an_unknown_type_and_a_wrong_topic() -> None:
