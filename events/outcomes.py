@@ -22,10 +22,6 @@ class JobStatus(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
-    @property
-    def is_final(self) -> bool:
-        return self in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-
 
 class Fact(BaseModel):
     """Common behaviour of every outcome: frozen; unknown fields of a newer writer are passed over."""

@@ -3,7 +3,7 @@
 Unknown fields are refused, so agents are upgraded before publishers. `None` means «decide for me».
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,17 +16,12 @@ Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 #: A column name of the dataset, as it stands in the file's header.
 Column = Annotated[str, Field(min_length=1, max_length=1000)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Request(BaseModel):
     """Common behaviour: frozen, strict about names, numbers must be numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    def as_data(self) -> dict[str, Any]:
-        """The request as the `data` of an event: only what was said, no defaults."""
-        return self.model_dump(mode="json", exclude_unset=True)
 
 
 class Resources(Request):

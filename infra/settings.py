@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     @cached_property
     def roots(self) -> tuple[str, ...]:
         """Where datasets may lie; the first one takes `dataset add`."""
-        told = tuple(root.strip() for root in self.dataset_roots.split(",") if root.strip())
+        told = tuple(_rooted(root.strip()) for root in self.dataset_roots.split(",") if root.strip())
         return told or (str(self.data_dir / "datasets"),)
 
     @property
@@ -115,6 +115,10 @@ class Settings(BaseSettings):
     def make_data_dir(self) -> None:
         """Creates the data directory, readable by its owner alone."""
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _rooted(root: str) -> str:
+    return root if "://" in root else str(Path(root).expanduser().absolute())
 
 
 def load() -> Settings:

@@ -34,10 +34,6 @@ class Problem:
     warnings: list[str] = field(default_factory=list)
 
     @property
-    def is_classification(self) -> bool:
-        return self.problem_type != "regression"
-
-    @property
     def labels(self) -> list[str] | None:
         """The classes as text, in the order of the codes."""
         return None if self.classes is None else [str(label) for label in self.classes]

@@ -27,7 +27,6 @@ class Task:
     out_dir: Path
     keep_dir: Path
     seed: int = 0
-    preload: tuple[str, ...] = ()
 
 
 class _Message(BaseModel):

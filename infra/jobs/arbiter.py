@@ -50,9 +50,9 @@ async def decide(store: Store, proposal: Outcome) -> Outcome:
     return first if first is not None else await decide(store, proposal)
 
 
-async def tell(store: Store, outcomes: Outcomes, outcome: Outcome, *, again: bool = False) -> None:
-    """Publishes the recorded events, once; `again` repeats them, for somebody who asked again."""
-    marker = f"jobs/{outcome.job_id}/published"
+async def tell(store: Store, outcomes: Outcomes, outcome: Outcome, *, epoch: str, again: bool = False) -> None:
+    """Publishes the recorded events, once in each life of the log; `again` repeats them, for who asked again."""
+    marker = f"jobs/{outcome.job_id}/published/{epoch}"
     if not again and await store.get(marker) is not None:
         return
     for recorded in outcome.events:

@@ -57,29 +57,42 @@ def _claim(request: Identified, delivery: Delivery) -> bytes:
     return json.dumps(claim).encode()
 
 
-async def start_attempt(store: Store, job_id: str, worker: str, limit: int) -> int:
-    """Claims the next attempt and returns its number, from 1.
+class AttemptsUsedUp(OmniScopeError):
+    """The job was started `number` times, and its worker was lost every time."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            ReasonCode.WORKER_LOST,
+            f"the job was started {number} times and its worker was lost every time: "
+            "look at the workers' logs and memory, then publish it again under a new job_id",
+        )
+        self.number = number
+
+
+async def start_attempt(store: Store, job_id: str, worker: str, token: str, limit: int) -> int:
+    """Claims the next attempt and returns its number, from 1. `token` is this start's own.
 
     Raises:
-        OmniScopeError: `worker_lost`, when `limit` attempts were started and none was given back or ended.
+        AttemptsUsedUp: `limit` attempts were started, and none was given back or came to an end.
     """
     while True:
         attempts = await _attempts(store, job_id)
         died = sum(not released for released in attempts.values())
         if died >= limit:
-            raise OmniScopeError(
-                ReasonCode.WORKER_LOST,
-                f"the job was started {died} times and its worker was lost every time: "
-                "look at the workers' logs and memory, then publish it again under a new job_id",
-            )
+            raise AttemptsUsedUp(died)
         number = max(attempts, default=0) + 1
-        if await store.create(_attempt_key(job_id, number, "claim"), _told(worker)):
+        ours = json.dumps({"worker": worker, "token": token, "at": datetime.now(UTC).isoformat()}).encode()
+        key = _attempt_key(job_id, number, "claim")
+        # Where the answer to a successful create was lost and it was repeated, what stands there is ours.
+        if await store.create(key, ours) or _token(await store.get(key)) == token:
             return number
 
 
-async def release_attempt(store: Store, job_id: str, number: int, worker: str) -> None:
-    """Gives an attempt back on purpose: the next start is not held against the job."""
-    await store.create(_attempt_key(job_id, number, "released"), _told(worker))
+async def release_attempt(store: Store, job_id: str, token: str) -> None:
+    """Gives back on purpose what was started with `token`, if anything: it is not held against the job."""
+    for number, released in (await _attempts(store, job_id)).items():
+        if not released and _token(await store.get(_attempt_key(job_id, number, "claim"))) == token:
+            await store.create(_attempt_key(job_id, number, "released"), b"{}")
 
 
 async def _attempts(store: Store, job_id: str) -> dict[int, bool]:
@@ -87,7 +100,8 @@ async def _attempts(store: Store, job_id: str) -> dict[int, bool]:
     found: dict[int, bool] = {}
     for key in await store.list(f"jobs/{job_id}/attempts"):
         number, name = key.rsplit("/", 2)[-2:]
-        found[int(number)] = found.get(int(number), False) or name == "released.json"
+        if number.isdecimal():
+            found[int(number)] = found.get(int(number), False) or name == "released.json"
     return found
 
 
@@ -95,5 +109,5 @@ def _attempt_key(job_id: str, number: int, name: str) -> str:
     return f"jobs/{job_id}/attempts/{number}/{name}.json"
 
 
-def _told(worker: str) -> bytes:
-    return json.dumps({"worker": worker, "at": datetime.now(UTC).isoformat()}).encode()
+def _token(claim: bytes | None) -> str | None:
+    return json.loads(claim).get("token") if claim else None

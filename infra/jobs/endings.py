@@ -26,6 +26,12 @@ def model_folder(model_id: str, attempt: int) -> str:
     return f"models/{model_id}/attempt-{attempt}"
 
 
+async def attempts_of(store: Store, model_id: str) -> list[str]:
+    """The folders that attempts have put models into, whatever became of them."""
+    keys = await store.list(f"models/{model_id}")
+    return sorted({"/".join(key.split("/")[:3]) for key in keys if key.split("/")[2].startswith("attempt-")})
+
+
 async def committed(
     job: Job,
     request: JobRequested,

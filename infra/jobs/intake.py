@@ -26,7 +26,6 @@ from infra.execution.messages import FINAL, Failed, Finished, Task
 
 from .catalogue import Catalogue, Manifest
 from .delivery import Delivery
-from .endings import why
 from .job import SOURCE
 from .ports import Admitted, DatasetCache, Lease, Outcomes, StoreError
 from .retries import patiently
@@ -65,11 +64,10 @@ class Intake:
         except InvalidEvent as refusal:
             await lease.held()
             return await shielded(self._outcomes.bury(delivery.as_dead_letter(refusal)))
-        async with self._slots.one(light=True):
-            try:
-                event = await self._register(upload)
-            except OmniScopeError as refusal:
-                event = _rejected(upload, refusal)
+        try:
+            event = await self._register(upload)
+        except OmniScopeError as refusal:
+            event = _rejected(upload, refusal)
         await lease.held()
         await shielded(self._outcomes.publish(Topic.DATASETS, event))
         log.info("dataset_read", dataset_id=upload.key, outcome=event.name)
@@ -86,7 +84,8 @@ class Intake:
             )
         known = await self._catalogue.find(request.dataset_id)
         if known is None:
-            profile = await self._profile(request, admitted)
+            async with self._slots.one(light=True):
+                profile = await self._profile(request, admitted)
             dataset = self._described(request, admitted, profile)
             known = await self._catalogue.add(Manifest(dataset=dataset, event=_event(upload, dataset, "registered")))
         if known.dataset.sha256 != admitted.sha256:
@@ -116,7 +115,6 @@ class Intake:
                 inputs=Inputs(dataset=file),
                 out_dir=Path(folder) / "out",
                 keep_dir=Path(folder) / "keep",
-                preload=PROFILE.preload,
             )
             return await self._run(task)
 
@@ -127,8 +125,8 @@ class Intake:
                 if isinstance(message, Finished):
                     return message.profile or {}
                 if isinstance(message, FINAL):
-                    failure = why(message, timed_out=False, seconds=None)
-                    raise OmniScopeError(_code(message), failure.message)
+                    log.warning("profile_failed", task=task.task_id, detail=getattr(message, "detail", ""))
+                    raise _unreadable(message)
         finally:
             await shielded(run.kill())
         raise ExecutorError(f"{task.task_id} ended without a final message")
@@ -145,9 +143,14 @@ class Intake:
         )
 
 
-def _code(message: Any) -> ReasonCode:
+def _unreadable(message: Any) -> OmniScopeError:
+    if isinstance(message, Failed):
+        return OmniScopeError(ReasonCode(message.reason), message.message)
     # A file that breaks the process that reads it cannot be read, whatever the process died of.
-    return ReasonCode(message.reason) if isinstance(message, Failed) else ReasonCode.FILE_UNREADABLE
+    return OmniScopeError(
+        ReasonCode.FILE_UNREADABLE,
+        "the process that looked into the file died over it: look whether it is what its format says",
+    )
 
 
 def _rejected(upload: Identified, why_not: OmniScopeError) -> CloudEvent:

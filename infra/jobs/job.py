@@ -15,6 +15,7 @@ from events.vocabulary import EVENT_OF_MODEL, Identified
 
 from .arbiter import Outcome, RecordedEvent
 from .delivery import Delivery
+from .ports import Lease
 
 SOURCE = "omniscope-ml"
 
@@ -25,6 +26,7 @@ class Job:
 
     request: Identified
     delivery: Delivery
+    lease: Lease
     attempt: int = 0
     started_at: datetime | None = None
     #: Where its time on this worker went, in seconds by phase.

@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 
 from events.errors import InvalidEvent, OmniScopeError, ReasonCode
-from events.outcomes import Failure
+from events.identifiers import new_id
+from events.outcomes import DatasetRegistered, Failure, JobProgressed
 from events.requests import JobRequested
 from events.topics import JobKind
 from events.vocabulary import validate
@@ -28,8 +29,9 @@ from .catalogue import Catalogue
 from .claims import Ownership
 from .deadline import Deadline
 from .delivery import Delivery
+from .faults import INFRASTRUCTURE, internal_error
 from .job import Job
-from .ports import DatasetCache, Lease, Outcomes, Store, StoreError
+from .ports import DatasetCache, Lease, Outcomes, Store
 from .progress import ProgressTeller
 from .retries import patiently
 from .shield import shielded
@@ -37,9 +39,6 @@ from .slots import Slots
 from .workplace import Workplace
 
 log = structlog.get_logger(__name__)
-
-#: What may go wrong for no fault of the job: the delivery is kept and tried again.
-INFRASTRUCTURE = (OSError, StoreError, ExecutorError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,28 @@ class Tools:
     cpus: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: a valid request, who does it, and on which dataset."""
+
+    request: JobRequested
+    handler: HandlerSpec
+    dataset: DatasetRegistered | None
+
+    def task(self, task_id: str, inputs: Inputs, place: Workplace) -> Task:
+        model = type(self.request)
+        return Task(
+            task_id=task_id,
+            entry=self.handler.entry,
+            request_model=f"{model.__module__}:{model.__qualname__}",
+            request=self.request.model_dump(mode="json"),
+            inputs=inputs,
+            out_dir=place.out,
+            keep_dir=place.keep,
+            seed=self.request.seed,
+        )
+
+
 class Lifecycle:
     """Carries jobs through their life, any number at a time."""
 
@@ -73,92 +94,94 @@ class Lifecycle:
             request = delivery.identify()
         except InvalidEvent as refusal:
             return await self._bury(delivery, refusal, lease)
+        job = Job(request, delivery, lease)
         match await claims.own(self._store, request, delivery):
             case Ownership.OURS:
-                return await self._live(Job(request, delivery), lease)
+                return await self._live(job)
             case Ownership.REPEATED:
-                return await self._repeat(request.key, lease)
+                return await self._repeat(job)
             case Ownership.CONTRADICTED:
-                return await self._bury(delivery, _reused(request.key), lease)
+                return await self._bury(delivery, _reused(job.id), lease)
 
-    async def _live(self, job: Job, lease: Lease) -> None:
+    async def _live(self, job: Job) -> None:
         outcome = await arbiter.find(self._store, job.id)
         job.lap("own")
         if outcome is None:
-            outcome = await arbiter.decide(self._store, await self._carry_out(job, lease))
-            await self._clear_up(job, outcome)
-        await lease.held()
-        await shielded(arbiter.tell(self._store, self._tools.outcomes, outcome))
+            outcome = await arbiter.decide(self._store, await self._carry_out(job))
+        await self._tell(job, outcome)
+        await self._clear_up(job, outcome)
         log.info("job_ended", job_id=job.id, status=outcome.status.value, attempt=outcome.attempt)
 
-    async def _carry_out(self, job: Job, lease: Lease) -> Outcome:
+    async def _carry_out(self, job: Job) -> Outcome:
         """Does what was asked and proposes how it ended."""
         try:
             request: JobRequested = validate(job.request)
             handler = self._handler(job.kind)
-            dataset = await self._dataset(job, request, lease)
+            work = Work(request, handler, await self._dataset(job, request))
             async with self._tools.slots.one(light=handler.light):
                 # Much may have happened while it waited: another worker may have ended it.
-                await lease.held()
+                await job.lease.held()
                 if (ended := await arbiter.find(self._store, job.id)) is not None:
                     return ended
                 job.lap("wait")
-                return await self._attempt(job, request, handler, dataset, lease)
+                return await self._attempt(job, work)
         except OmniScopeError as refusal:
             return job.failed(Failure.of(refusal.reason, refusal.message))
         except INFRASTRUCTURE:
             raise
         except Exception as bug:  # a fault of this program must not keep the job in limbo for ever
             log.exception("internal_error", job_id=job.id)
-            return job.failed(Failure.of(ReasonCode.INTERNAL_ERROR, _internal(bug)))
+            told = internal_error(bug)
+            return job.failed(Failure.of(told.reason, told.message))
 
-    async def _attempt(
-        self, job: Job, request: JobRequested, handler: HandlerSpec, dataset: Any, lease: Lease
-    ) -> Outcome:
-        """Starts the job once. If it is cancelled on purpose, the attempt does not count."""
-        tools = self._tools
-        job.attempt = await claims.start_attempt(self._store, job.id, tools.worker, tools.max_attempts)
-        job.lap("claim")
-        log.info("job_started", job_id=job.id, kind=job.kind.value, attempt=job.attempt)
+    async def _attempt(self, job: Job, work: Work) -> Outcome:
+        """Starts the job once. If it is given up for no fault of the job, the attempt does not count."""
+        tools, token = self._tools, new_id()
         try:
-            await self._publish(job.started(tools.worker), lease)
-            async with Workplace(tools.work_dir, self._store, tools.cache, job.id, job.attempt) as place:
-                inputs = Inputs(dataset=await place.dataset(dataset) if dataset else None, limits=self._limits(request))
-                job.lap("stage")
-                last, timed_out = await self._run(job, request, handler, inputs, place, lease)
-                if timed_out or not isinstance(last, Finished):
-                    return job.failed(endings.why(last, timed_out=timed_out, seconds=request.timeout_s))
-                job.lap("run")
-                return await endings.committed(job, request, dataset, last, place, self._store)
+            job.attempt = await shielded(
+                claims.start_attempt(self._store, job.id, tools.worker, token, tools.max_attempts)
+            )
+            job.lap("claim")
+            log.info("job_started", job_id=job.id, kind=job.kind.value, attempt=job.attempt)
+            await self._publish(job, job.started(tools.worker))
+            async with (
+                ProgressTeller(job.id, job.kind, job.attempt, lambda word: self._say(job, word)) as teller,
+                Workplace(tools.work_dir, self._store, tools.cache, job.id, job.attempt) as place,
+            ):
+                return await self._work(job, work, place, teller)
+        except claims.AttemptsUsedUp as lost:
+            job.attempt = lost.number
+            raise
         except OmniScopeError:
             raise
         except BaseException:
-            # Cancelled, or the disk, the store or the warm server failed: no fault of the job, so no attempt.
-            await shielded(claims.release_attempt(self._store, job.id, job.attempt, tools.worker))
+            # Cancelled, or the disk, the store or the warm server failed.
+            await shielded(claims.release_attempt(self._store, job.id, token))
             raise
 
+    async def _work(self, job: Job, work: Work, place: Workplace, teller: ProgressTeller) -> Outcome:
+        """Stage, run, commit."""
+        teller.update(0.0, "Preparing")
+        dataset = await place.dataset(work.dataset) if work.dataset else None
+        job.lap("stage")
+        last, timed_out = await self._run(job, work, Inputs(dataset=dataset, limits=self._limits(work)), place, teller)
+        job.lap("run")
+        if timed_out or not isinstance(last, Finished):
+            log.warning("job_failed", job_id=job.id, attempt=job.attempt, detail=getattr(last, "detail", ""))
+            return job.failed(endings.why(last, timed_out=timed_out, seconds=work.request.timeout_s))
+        return await endings.committed(job, work.request, work.dataset, last, place, self._store)
+
     async def _run(
-        self, job: Job, request: JobRequested, handler: HandlerSpec, inputs: Inputs, place: Workplace, lease: Lease
+        self, job: Job, work: Work, inputs: Inputs, place: Workplace, teller: ProgressTeller
     ) -> tuple[Any, bool]:
         """Runs the handler in a process of its own; its last message, and whether its time was up."""
-        task = Task(
-            task_id=f"{job.id}/{job.attempt}",
-            entry=handler.entry,
-            request_model=f"{type(request).__module__}:{type(request).__qualname__}",
-            request=request.model_dump(mode="json"),
-            inputs=inputs,
-            out_dir=place.out,
-            keep_dir=place.keep,
-            seed=request.seed,
-            preload=handler.preload,
-        )
+        task = work.task(f"{job.id}/{job.attempt}", inputs, place)
         run: Run = await patiently(
             lambda: self._tools.executor.submit(task), f"start {task.task_id}", only=ExecutorError
         )
         job.lap("fork")
-        teller = ProgressTeller(job.id, job.kind, job.attempt, lambda word: self._publish(job.event(word), lease))
         try:
-            async with Deadline(run, request.timeout_s) as deadline, teller:
+            async with Deadline(run, work.request.timeout_s) as deadline:
                 teller.update(0.0, "Started")
                 async for message in run.messages():
                     match message:
@@ -172,20 +195,31 @@ class Lifecycle:
         finally:
             await shielded(run.kill())
 
-    async def _repeat(self, job_id: str, lease: Lease) -> None:
+    async def _repeat(self, job: Job) -> None:
         """Somebody asked again in the same words: told the end if there is one, else that job's own events do."""
-        if (outcome := await arbiter.find(self._store, job_id)) is not None:
-            await lease.held()
-            await shielded(arbiter.tell(self._store, self._tools.outcomes, outcome, again=True))
+        if (outcome := await arbiter.find(self._store, job.id)) is not None:
+            await self._tell(job, outcome, again=True)
 
-    async def _dataset(self, job: Job, request: JobRequested, lease: Lease) -> Any:
+    async def _tell(self, job: Job, outcome: Outcome, *, again: bool = False) -> None:
+        await job.lease.held()
+        epoch = job.delivery.epoch
+        await shielded(arbiter.tell(self._store, self._tools.outcomes, outcome, epoch=epoch, again=again))
+
+    async def _clear_up(self, job: Job, outcome: Outcome) -> None:
+        """Removes what belongs to no outcome: the checkpoints, and the files of attempts that did not win."""
+        await self._store.delete_all(f"jobs/{job.id}/checkpoints")
+        for folder in await endings.attempts_of(self._store, job.model_id):
+            if folder != outcome.artifacts:
+                await self._store.delete_all(folder)
+
+    async def _dataset(self, job: Job, request: JobRequested) -> DatasetRegistered | None:
         """The dataset that the request names, waited for without a slot; None where it names none."""
         dataset_id = getattr(request, "dataset_id", None)
         if dataset_id is None:
             return None
         until = job.delivery.timestamp_ms / 1000 + self._tools.dataset_wait_s
         waiting = job.waiting(f"Waiting for dataset {dataset_id}")
-        return await self._tools.catalogue.wait_for(dataset_id, until, lambda: self._publish(waiting, lease))
+        return await self._tools.catalogue.wait_for(dataset_id, until, lambda: self._publish(job, waiting))
 
     def _handler(self, kind: JobKind) -> HandlerSpec:
         handler = self._tools.handlers.get(kind)
@@ -193,26 +227,24 @@ class Lifecycle:
             raise OmniScopeError(ReasonCode.KIND_UNAVAILABLE, f"this version has no handler for {kind.value} jobs yet")
         return handler
 
-    def _limits(self, request: JobRequested) -> Limits:
-        asked = request.resources
+    def _limits(self, work: Work) -> Limits:
+        asked = work.request.resources
         return Limits(
             cpus=asked.cpus or self._tools.cpus,
             gpus=asked.gpus or 0,
             memory_gb=asked.memory_gb,
-            seconds=request.timeout_s,
+            seconds=work.request.timeout_s,
         )
 
-    async def _clear_up(self, job: Job, outcome: Outcome) -> None:
-        """Removes what belongs to no outcome: the checkpoints, and the files of attempts that did not win."""
-        await self._store.delete_all(f"jobs/{job.id}/checkpoints")
-        kept = outcome.artifacts
-        for number in range(1, max(job.attempt, outcome.attempt) + 1):
-            if (folder := endings.model_folder(job.model_id, number)) != kept:
-                await self._store.delete_all(folder)
-
-    async def _publish(self, recorded: RecordedEvent, lease: Lease) -> None:
-        await lease.held()
+    async def _publish(self, job: Job, recorded: RecordedEvent) -> None:
+        await job.lease.held()
         await shielded(self._tools.outcomes.publish(recorded.topic, recorded.event))
+
+    async def _say(self, job: Job, word: JobProgressed) -> None:
+        """A word that may be lost: nobody waits for it."""
+        recorded = job.event(word)
+        await job.lease.held()
+        await self._tools.outcomes.publish(recorded.topic, recorded.event)
 
     async def _bury(self, delivery: Delivery, why: OmniScopeError, lease: Lease) -> None:
         await lease.held()
@@ -224,7 +256,3 @@ def _reused(job_id: str) -> OmniScopeError:
     return OmniScopeError(
         ReasonCode.JOB_ID_REUSED, f"job_id {job_id} belongs to a request with other content: choose a new job_id"
     )
-
-
-def _internal(bug: Exception) -> str:
-    return f"{type(bug).__name__} inside OmniScope ML: the worker's log has the trace, please report it"

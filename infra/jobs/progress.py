@@ -12,6 +12,7 @@ from events.outcomes import JobProgressed
 
 SHORTEST_PAUSE_S = 0.25
 LONGEST_SILENCE_S = 15.0
+LAST_WORD_S = 1.0
 
 Publish = Callable[[JobProgressed], Awaitable[None]]
 
@@ -54,7 +55,9 @@ class ProgressTeller:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         if kind is None and self._news.is_set():
-            await self._tell()
+            with suppress(TimeoutError):  # the end itself must not wait for the word before it
+                async with asyncio.timeout(LAST_WORD_S):
+                    await self._tell()
 
     def update(
         self, percent: float, message: str, eta_s: float | None = None, metrics: dict[str, float] | None = None

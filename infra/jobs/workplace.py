@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from events.outcomes import DatasetRegistered
@@ -65,6 +66,5 @@ class Workplace:
 
     def _remove(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-        # The job's own folder goes with the last attempt in it.
-        if not any(self._folder.parent.glob("*")):
-            shutil.rmtree(self._folder.parent, ignore_errors=True)
+        with suppress(OSError):  # another attempt of this job is at work beside
+            self._folder.parent.rmdir()

@@ -1,17 +1,19 @@
 """One agent: a Faust app that hands the deliveries of one request topic to whoever carries them out."""
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from infra.jobs.delivery import Delivery
-from infra.jobs.ports import Lease
+from infra.jobs.faults import Carrier
 from infra.settings import Settings
 
 from .faust_app import build
+from .log_epoch import read_epoch
 from .membership import Membership
 from .tracker import Tracker
 
@@ -21,21 +23,17 @@ _COMMIT_S = 5.0
 _STOP_S = 10.0
 
 
-class Carrier(Protocol):
-    """Whoever carries deliveries out: the life of a job, or of an upload."""
-
-    async def handle(self, delivery: Delivery, lease: Lease) -> None: ...
-
-
 class Agent:
     """Consumes `topic` as group `omniscope-ml.<name>`."""
 
     def __init__(self, name: str, topic: str, carrier: Carrier, settings: Settings, epoch: str) -> None:
         self.name = name
         self._epoch = epoch
+        self._settings = settings
         self._membership = Membership(settings.kafka_session_timeout_s)
         self._tracker = Tracker(lambda delivery: carrier.handle(delivery, self._membership))
         self._assigned = asyncio.Event()
+        self._other_log = asyncio.Event()
         self._app, requests = build(name, topic, settings, self._membership)
         self._app.agent(requests, name=name)(self._consume)
         self._app.on_partitions_assigned.connect(self._on_assigned, weak=False)
@@ -44,14 +42,15 @@ class Agent:
         """Joins the group; returns when partitions (perhaps none) are assigned."""
         self._app.finalize()
         await self._app.start()
-        await self._assigned.wait()
+        await _first(self._assigned.wait(), self._app._crashed.wait())
         log.info("agent_ready", agent=self.name)
 
-    async def failed(self) -> BaseException | None:
-        """Returns when the app has died, with the reason."""
-        await self._app._crashed.wait()
-        reason: BaseException | None = self._app.crash_reason
-        return reason
+    async def failed(self) -> str:
+        """Returns when this agent can work no longer, with the reason."""
+        await _first(self._app._crashed.wait(), self._other_log.wait())
+        if self._other_log.is_set():
+            return "the broker has lost its log and begun another"
+        return repr(self._app.crash_reason)
 
     async def stop(self) -> None:
         """Stops what still runs, commits what is acknowledged and leaves the group, all within a time limit."""
@@ -68,8 +67,20 @@ class Agent:
 
     async def _on_assigned(self, app: Any, assigned: Any, **_: Any) -> None:
         self._membership.confirm()
+        if await read_epoch(self._settings) != self._epoch:
+            # The same offsets now mean other records: nothing that is known here holds any more.
+            self._other_log.set()
+            await self._tracker.close()
         self._tracker.keep_only((place.topic, place.partition) for place in assigned)
         self._assigned.set()
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Returns when the first of them does."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def _delivery(message: Any, epoch: str) -> Delivery:

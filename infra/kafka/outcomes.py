@@ -1,5 +1,7 @@
 """The way out: a plain producer beside Faust. A call returns when the broker has the event, however long it takes."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -14,6 +16,9 @@ from infra.settings import Settings
 
 from .connection import client_settings
 
+#: What is kept of a record that is too large to be put aside whole.
+_BEGINNING = 100_000
+
 
 class _NotTaken(RuntimeError):
     """The broker did not take the record; it may still have it, and readers drop what they saw twice."""
@@ -25,9 +30,10 @@ class KafkaOutcomes:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: AIOKafkaProducer
+        self._renewing = asyncio.Lock()
 
     async def __aenter__(self) -> "KafkaOutcomes":
-        self._producer = await start_producer(max_request_size=LARGE_EVENT_BYTES, **client_settings(self._settings))
+        self._producer = await self._new_producer()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -38,16 +44,37 @@ class KafkaOutcomes:
         await self._send(topic, key, event.to_bytes(), headers_of(event))
 
     async def bury(self, letter: DeadLetter) -> None:
+        """Puts a record aside whole; one that is larger than any broker should have taken, by its beginning."""
         key, value, headers = letter.to_record()
-        await self._send(Topic.DEAD_LETTERS, key, value, headers)
+        try:
+            await self._send(Topic.DEAD_LETTERS, key, value, headers)
+        except MessageSizeTooLargeError:
+            cut = f"{letter.message} (of {len(value or b''):,} bytes only the first {_BEGINNING:,} are kept)"
+            key, value, headers = replace(
+                letter, key=key[:_BEGINNING], value=(value or b"")[:_BEGINNING], headers=(), message=cut
+            ).to_record()
+            await self._send(Topic.DEAD_LETTERS, key, value, headers)
 
     async def _send(self, topic: str, key: bytes, value: bytes | None, headers: list[Any]) -> None:
         async def once() -> None:
+            producer = self._producer
             try:
-                await self._producer.send_and_wait(topic, value, key, headers=headers)
+                await producer.send_and_wait(topic, value, key, headers=headers)
             except MessageSizeTooLargeError:
                 raise  # waiting makes it no smaller
             except KafkaError as error:
+                if not error.retriable:
+                    await self._renew(producer)
                 raise _NotTaken(f"{type(error).__name__}: {error}") from error
 
         await patiently(once, f"publish on {topic}", only=_NotTaken)
+
+    async def _renew(self, broken: AIOKafkaProducer) -> None:
+        """A new producer in place of one whose sequence the broker no longer accepts."""
+        async with self._renewing:
+            if self._producer is broken:
+                self._producer = await self._new_producer()
+                await broken.stop()
+
+    async def _new_producer(self) -> AIOKafkaProducer:
+        return await start_producer(max_request_size=LARGE_EVENT_BYTES, **client_settings(self._settings))

@@ -98,10 +98,12 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         finally:
             for task in (stopping, reading):
                 task.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
-            if self._consumer is not None:
-                await self._consumer.stop()
+            try:
+                with suppress(asyncio.CancelledError):
+                    await reading
+            finally:
+                if self._consumer is not None:
+                    await self._consumer.stop()
 
     async def wait_until(self, topic: str, partition: int, offset: int) -> None:
         """Returns when the tables hold the record at `offset`, as far as this projector knows."""

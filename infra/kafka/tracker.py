@@ -52,16 +52,16 @@ class Tracker:
         if offset <= partition.acknowledged:
             await acknowledge()
             return
-        known = offset in partition.acknowledge
-        partition.acknowledge[offset] = acknowledge
-        if known:
+        if offset in partition.acknowledge:
+            partition.acknowledge[offset] = acknowledge
             await self._release(place)
             return
-        partition.order.append(offset)
         await self._window.acquire()
         if self._closed or self._partitions.get(place) is not partition:
             self._window.release()  # lost while it waited for room: it comes again, here or elsewhere
             return
+        partition.order.append(offset)
+        partition.acknowledge[offset] = acknowledge
         task = asyncio.create_task(self._run(place, partition, delivery), name=f"{place[0]}[{place[1]}]@{offset}")
         partition.tasks[offset] = task
 

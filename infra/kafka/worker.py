@@ -14,6 +14,7 @@ from events.topics import JobKind, Topic
 from handlers.registry import HANDLERS, PROFILE
 from infra.execution.local import LocalExecutor
 from infra.jobs.catalogue import Catalogue
+from infra.jobs.faults import LastResort
 from infra.jobs.intake import Intake
 from infra.jobs.lifecycle import Lifecycle, Tools
 from infra.jobs.retries import PatientStore
@@ -47,9 +48,10 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
         epoch = await ensure_epoch(settings)
         slots = tools.slots
         agents = [_agent(name, tools, settings, epoch) for name in names]
-        await asyncio.gather(*(agent.start() for agent in agents))
-        ready()
+        starting = asyncio.gather(*(agent.start() for agent in agents))
+        starting.add_done_callback(lambda started: None if started.cancelled() or started.exception() else ready())
         code = await _until_stopped(agents, stop)
+        starting.cancel()
         drained = await slots.drain(settings.drain_s if code == 0 else 0)
         log.info("stopping", drained=drained)
         await asyncio.gather(*(agent.stop() for agent in agents))
@@ -86,8 +88,8 @@ async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tool
 
 def _agent(name: str, tools: Tools, settings: Settings, epoch: str) -> Agent:
     if name == DATASETS:
-        return Agent(name, Topic.DATASETS_UPLOADED, _intake(tools), settings, epoch)
-    return Agent(name, JobKind(name).topic, Lifecycle(tools), settings, epoch)
+        return Agent(name, Topic.DATASETS_UPLOADED, LastResort(_intake(tools), tools.outcomes), settings, epoch)
+    return Agent(name, JobKind(name).topic, LastResort(Lifecycle(tools), tools.outcomes), settings, epoch)
 
 
 def _intake(tools: Tools) -> Intake:
@@ -124,6 +126,6 @@ async def _until_stopped(agents: list[Agent], stop: asyncio.Event) -> int:
         task.cancel()
     if asked in done:
         return 0
-    died = [(agent.name, repr(task.result())) for agent, task in zip(agents, watch, strict=True) if task in done]
+    died = [(agent.name, task.result()) for agent, task in zip(agents, watch, strict=True) if task in done]
     log.error("agent_died", agents=died)
     return 1

@@ -50,8 +50,8 @@ def is_poison(error: Exception) -> bool:
     Anything else (a lock, a lost connection, a full disk, a missing table) may pass.
     """
     if not isinstance(error, DBAPIError):
-        # A parameter that no driver can express: too large an integer, NaN in JSON.
-        return isinstance(error, StatementError | OverflowError)
+        # A parameter that no driver can express: too large an integer, NaN in JSON, half a surrogate pair.
+        return isinstance(error, StatementError | OverflowError | ValueError | TypeError)
     state = getattr(error.orig, "sqlstate", None) or ""
     return (
         isinstance(error, DataError | IntegrityError)

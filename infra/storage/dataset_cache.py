@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import obstore
+from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 
 from events.errors import OmniScopeError, ReasonCode
 from infra.jobs.ports import Admitted
@@ -101,6 +102,8 @@ def _chunks(uri: str, source: str) -> Iterator[bytes]:
             found = obstore.get(open_s3(f"s3://{bucket}"), key)
         except FileNotFoundError:
             raise missing(uri) from None
+        except (PermissionDeniedError, UnauthenticatedError):
+            raise _unreadable(uri) from None
         yield from map(bytes, found.stream(min_chunk_size=_CHUNK))
         return
     with _open_unmoved(uri, source) as file:
@@ -116,12 +119,14 @@ def _open_unmoved(uri: str, path: str) -> Iterator[int]:
     except FileNotFoundError:
         raise missing(uri) from None
     except PermissionError:
-        raise OmniScopeError(
-            ReasonCode.FILE_UNREADABLE, f"the worker may not read {uri}: give it read permission"
-        ) from None
+        raise _unreadable(uri) from None
     try:
         if str(Path(f"/proc/self/fd/{fd}").readlink()) != path:
             raise missing(uri)
         yield fd
     finally:
         os.close(fd)
+
+
+def _unreadable(uri: str) -> OmniScopeError:
+    return OmniScopeError(ReasonCode.FILE_UNREADABLE, f"the worker may not read {uri}: give it read permission")

@@ -11,11 +11,13 @@ from support.fakes import HeldLease, MemoryStore, RecordedOutcomes, SameFile, Sc
 
 from events.envelope import CloudEvent, full_type, headers_of
 from events.errors import ReasonCode
+from events.identifiers import model_id_of
 from events.topics import JobKind, Topic
 from handlers.registry import HandlerSpec
 from infra.execution.messages import Crashed, Failed, Finished, Progressed
 from infra.jobs.catalogue import Catalogue
 from infra.jobs.delivery import Delivery
+from infra.jobs.faults import LastResort
 from infra.jobs.lifecycle import Lifecycle, Tools
 from infra.jobs.slots import Slots
 
@@ -87,7 +89,7 @@ async def test_dying_before_publication_the_next_delivery_tells_exactly_what_was
     house = House(tmp_path, [DONE])
     await house.handle(noop())
     told = house.outcomes.one("ml.job.completed")
-    del house.store.objects["jobs/job-1/published"]
+    del house.store.objects["jobs/job-1/published/e1"]
     house.outcomes.events.clear()
     await house.handle(noop())
     assert [event for _, event in house.outcomes.events] == [told]
@@ -179,6 +181,66 @@ async def test_a_job_whose_workers_died_too_often_ends_as_worker_lost(tmp_path: 
     await house.handle(noop())
     assert house.outcomes.one("ml.job.failed").data["error"]["reason"] == "worker_lost"
     assert house.executor.tasks == []
+
+
+async def test_worker_lost_tells_how_often_and_leaves_no_files_of_the_lost(tmp_path: Any) -> None:
+    house = House(tmp_path)
+    model = f"models/{model_id_of('job-1')}"
+    for number in (1, 2, 3):
+        house.store.objects[f"jobs/job-1/attempts/{number}/claim.json"] = b"{}"
+        house.store.objects[f"{model}/attempt-{number}/MLmodel"] = b"half"
+    house.store.objects[f"{model}/used_by/another"] = b"{}"
+    await house.handle(noop())
+    assert house.outcomes.one("ml.job.failed").data["attempt"] == 3
+    assert [key for key in house.store.objects if key.startswith("models/")] == [f"{model}/used_by/another"]
+
+
+async def test_an_ended_job_is_told_again_in_a_new_log(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE])
+    await house.handle(noop())
+    told = house.outcomes.one("ml.job.completed")
+    house.outcomes.events.clear()
+    await house.handle(replace(noop(), epoch="e2"))
+    assert [event for _, event in house.outcomes.events] == [told]
+
+
+async def test_without_a_broker_a_finished_job_is_recorded_all_the_same(tmp_path: Any) -> None:
+    house = House(tmp_path, [Progressed(percent=50, message="Half way"), DONE])
+    publish, away = house.outcomes.publish, asyncio.Event()
+
+    async def publish_when_back(topic: str, event: CloudEvent) -> None:
+        if event.name != "ml.job.started":
+            await away.wait()
+        await publish(topic, event)
+
+    house.outcomes.publish = publish_when_back  # type: ignore[method-assign]
+    job = asyncio.create_task(house.handle(noop()))
+    await house.store.written("jobs/job-1/outcome.json")
+    assert house.outcomes.names() == ["ml.job.started"]
+    away.set()
+    await job
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
+
+
+async def test_a_fault_of_ours_is_a_dead_letter_and_not_an_endless_repetition(tmp_path: Any) -> None:
+    house = House(tmp_path)
+    house.store.objects["jobs/job-1/request.json"] = b"no json at all"
+    await LastResort(Lifecycle(house.tools), house.outcomes).handle(noop(), house.lease)
+    (letter,) = house.outcomes.letters
+    assert letter.reason == "internal_error"
+    assert "JSONDecodeError" in letter.message
+
+
+async def test_what_the_infrastructure_does_is_raised_to_be_tried_again(tmp_path: Any) -> None:
+    house = House(tmp_path)
+
+    async def full(key: str, data: bytes) -> bool:
+        raise OSError("no space left on device")
+
+    house.store.create = full  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="no space"):
+        await LastResort(Lifecycle(house.tools), house.outcomes).handle(noop(), house.lease)
+    assert house.outcomes.letters == []
 
 
 async def test_in_doubt_about_the_group_nothing_is_started_or_published(tmp_path: Any) -> None:
