@@ -7,9 +7,12 @@ from functools import partial
 from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 
+from events.errors import BrokerUnreachable
 from infra.jobs.delivery import Delivery
 from infra.jobs.faults import Carrier
+from infra.jobs.retries import patiently
 from infra.settings import Settings
 
 from .faust_app import build
@@ -34,15 +37,18 @@ class Agent:
         self._tracker = Tracker(lambda delivery: carrier.handle(delivery, self._membership))
         self._assigned = asyncio.Event()
         self._other_log = asyncio.Event()
+        #: Set while it is certain which partitions are ours, and that the log is the one we know.
+        self._placed = asyncio.Event()
         self._app, requests = build(name, topic, settings, self._membership)
         self._app.agent(requests, name=name)(self._consume)
+        self._app.on_partitions_revoked.connect(self._on_revoked, weak=False)
         self._app.on_partitions_assigned.connect(self._on_assigned, weak=False)
 
     async def start(self) -> None:
         """Joins the group; returns when partitions (perhaps none) are assigned."""
         self._app.finalize()
         await self._app.start()
-        await _first(self._assigned.wait(), self._app._crashed.wait())
+        await _first(self._assigned.wait(), self._app._crashed.wait(), self._other_log.wait())
         log.info("agent_ready", agent=self.name)
 
     async def failed(self) -> str:
@@ -63,15 +69,24 @@ class Agent:
     async def _consume(self, stream: Any) -> None:
         stream = stream.noack()
         async for event in stream.events():
+            await self._placed.wait()
             await self._tracker.deliver(_delivery(event.message, self._epoch), partial(stream.ack, event))
+
+    async def _on_revoked(self, app: Any, revoked: Any, **_: Any) -> None:
+        self._placed.clear()
 
     async def _on_assigned(self, app: Any, assigned: Any, **_: Any) -> None:
         self._membership.confirm()
-        if await read_epoch(self._settings) != self._epoch:
+        epoch = await patiently(
+            lambda: read_epoch(self._settings), "read the log's name", only=(BrokerUnreachable, KafkaError, OSError)
+        )
+        if epoch != self._epoch:
             # The same offsets now mean other records: nothing that is known here holds any more.
             self._other_log.set()
             await self._tracker.close()
+            return
         self._tracker.keep_only((place.topic, place.partition) for place in assigned)
+        self._placed.set()
         self._assigned.set()
 
 

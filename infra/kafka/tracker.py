@@ -43,11 +43,14 @@ class Tracker:
         self._handle = handle
         self._window = asyncio.Semaphore(window)
         self._partitions: dict[Place, _Partition] = {}
+        self._ours: set[Place] | None = None
         self._closed = False
 
     async def deliver(self, delivery: Delivery, acknowledge: Acknowledge) -> None:
         """Takes a delivery in hand; returns when there is room for the next one."""
         place, offset = (delivery.topic, delivery.partition), delivery.offset
+        if self._ours is not None and place not in self._ours:
+            return  # was on its way here when the partition went to somebody else
         partition = self._partitions.setdefault(place, _Partition())
         if offset <= partition.acknowledged:
             await acknowledge()
@@ -67,8 +70,8 @@ class Tracker:
 
     def keep_only(self, places: Iterable[Place]) -> None:
         """The partitions that are ours from now on; deliveries of the others are stopped."""
-        ours = set(places)
-        for place in [place for place in self._partitions if place not in ours]:
+        self._ours = set(places)
+        for place in [place for place in self._partitions if place not in self._ours]:
             self._drop(place)
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from infra.jobs.delivery import Delivery
 from infra.jobs.ports import Lease
 from infra.kafka.agent import Agent
 from infra.kafka.connection import client_settings
+from infra.kafka.log_epoch import ensure_epoch
 from infra.settings import Settings
 
 
@@ -47,7 +48,7 @@ class Hands:
 
 @asynccontextmanager
 async def agent(settings: Settings, hands: Hands) -> AsyncIterator[Agent]:
-    one = Agent("noop", Topic.NOOP, hands, settings, "epoch")
+    one = Agent("noop", Topic.NOOP, hands, settings, await ensure_epoch(settings))
     await one.start()
     try:
         yield one
@@ -75,6 +76,19 @@ async def test_any_bytes_arrive_as_they_were_sent(tmp_path: Path) -> None:
     assert [(d.key, d.value, list(d.headers)) for d in hands.taken] == records
     assert [d.offset for d in hands.taken] == [0, 1, 2, 3]
     assert all(d.timestamp_ms > 1_600_000_000_000 for d in hands.taken)
+
+
+async def test_another_log_under_the_same_address_is_noticed_before_anything_is_taken(tmp_path: Path) -> None:
+    hands = Hands()
+    async with running_broker(tmp_path) as settings:
+        await send(settings, (b"key", b"value", []))
+        stale = Agent("noop", Topic.NOOP, hands, settings, "the life before")
+        await stale.start()
+        assert "lost its log" in await stale.failed()
+        await stale.stop()
+        assert hands.taken == []
+        async with agent(settings, hands):
+            await hands.until(1)
 
 
 async def test_what_was_not_finished_comes_again_and_so_does_all_behind_it(tmp_path: Path) -> None:
