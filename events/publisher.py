@@ -16,7 +16,7 @@ from .errors import BrokerUnreachable, InvalidEvent, PublishError, ReasonCode
 from .identifiers import new_id
 from .producing import start_producer
 from .requests import DatasetUploaded
-from .topics import MAX_EVENT_BYTES
+from .topics import LARGE_EVENT_BYTES
 from .vocabulary import EVENT_OF_MODEL, EVENTS, EventType, identify, validate
 
 
@@ -62,7 +62,7 @@ class Publisher:
             "bootstrap_servers": bootstrap_servers,
             "idempotent": idempotent,
             "linger_ms": linger_ms,
-            "max_request_size": MAX_EVENT_BYTES,
+            "max_request_size": LARGE_EVENT_BYTES,
             "ssl_context": ssl_context,
             **(security or {}),
         }
@@ -94,7 +94,7 @@ class Publisher:
 
         Raises:
             InvalidEvent: the request breaks the contract; nothing was sent.
-            PublishError: the event is too large; nothing was sent.
+            PublishError: the broker takes only smaller events than the contract allows; nothing was sent.
             BrokerUnreachable: the broker did not take it in time. It may still have it: the same request with
                 the same job_id can be sent again without harm.
         """
@@ -137,8 +137,8 @@ class Publisher:
         except MessageSizeTooLargeError:
             raise PublishError(
                 ReasonCode.EVENT_TOO_LARGE,
-                f"the event has {len(value):,} bytes, the limit is {MAX_EVENT_BYTES:,}: "
-                "name columns by exclude_columns, or publish a file and refer to it",
+                f"the broker takes no event of {len(value):,} bytes: raise the topic's max.message.bytes "
+                f"to {LARGE_EVENT_BYTES:,}, or send less",
             ) from None
         except (TimeoutError, KafkaError) as error:
             raise BrokerUnreachable(

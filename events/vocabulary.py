@@ -115,7 +115,8 @@ def _refuse_size(event: CloudEvent, value: bytes | None) -> None:
     if len(value or b"") > MAX_EVENT_BYTES // 8 and (size := len(event.to_bytes())) > MAX_EVENT_BYTES:
         raise InvalidEvent(
             ReasonCode.EVENT_TOO_LARGE,
-            f"the event has {size:,} bytes, the limit is {MAX_EVENT_BYTES:,}: publish a file and refer to it",
+            f"the event has {size:,} bytes, the limit is {MAX_EVENT_BYTES:,}: "
+            "name fewer columns, by exclude_columns for instance, or publish a file and refer to it",
         )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.broker import free_port, running_broker
 
-from events import InvalidEvent, Publisher, PublishError, subscribe
+from events import InvalidEvent, Publisher, subscribe
 from events.envelope import CloudEvent, full_type
 from events.errors import BrokerUnreachable
 from events.requests import AutomlRequested, ModelDeletionRequested, NoopRequested
@@ -75,7 +75,7 @@ async def test_what_breaks_the_contract_or_is_too_large_is_not_sent(tmp_path: Pa
         running_broker(tmp_path) as settings,
         Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
-        with pytest.raises(PublishError, match=r"exclude_columns") as refused:
+        with pytest.raises(InvalidEvent, match=r"exclude_columns") as refused:
             await publisher.request(
                 AutomlRequested(dataset_id="d", target_column="y", feature_columns=["g" * 1000] * 2100)
             )
