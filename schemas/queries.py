@@ -27,6 +27,7 @@ _DETAILS: dict[str, Any] = {
     "files": {},
     "classes": None,
     "dataset_sha256": None,
+    "n_combination": 0,
 }
 """What `ml_models.details` may hold, and what is said where an older event did not tell it."""
 

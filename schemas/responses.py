@@ -80,6 +80,8 @@ class ModelSummary(View):
 class ModelResults(ModelSummary):
     """Everything known about one model."""
 
+    n_combination: int
+    """Rows kept aside for combining models: this one neither learned from them nor is scored on them."""
     baseline: Baseline
     """A plain model on the same rows, and whether this one beats it."""
     validation_score: float | None

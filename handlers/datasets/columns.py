@@ -1,5 +1,6 @@
 """Which columns of a dataset a training request means."""
 
+import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from events.requests import TrainingRequested
 from handlers.contract import JobRefused
 
 MOST_NAMES = 5
+MOST_GUESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def _target(request: TrainingRequested, header: Sequence[str], counts: Counter[s
     if counts[name] == 0:
         raise JobRefused(
             ReasonCode.TARGET_MISSING,
-            f"the dataset has no column {quote([name])}: send the target_column as it stands in the header",
+            f"the dataset has no column {quote([name])}: send the target_column as it stands in the header"
+            f"{did_you_mean([name], header)}",
         )
     if counts[name] > 1:
         raise JobRefused(
@@ -72,7 +75,8 @@ def _target(request: TrainingRequested, header: Sequence[str], counts: Counter[s
 def _require(field: str, names: Iterable[str], counts: Counter[str]) -> None:
     if missing := [name for name in dict.fromkeys(names) if name not in counts]:
         raise JobRefused(
-            ReasonCode.COLUMN_MISSING, f"{field} names columns that the dataset does not have: {quote(missing)}"
+            ReasonCode.COLUMN_MISSING,
+            f"{field} names columns that the dataset does not have: {quote(missing)}{did_you_mean(missing, counts)}",
         )
 
 
@@ -98,6 +102,18 @@ def _first_of_each(header: Sequence[str], names: set[str], counts: Counter[str])
     twice = [name for name in first if counts[name] > 1]
     warnings = [f"Of columns with the same name only the first is used: {quote(twice)}"] if twice else []
     return list(first.values()), warnings
+
+
+def did_you_mean(wrong: Sequence[str], known: Iterable[str]) -> str:
+    """` (did you mean «…»?)` with at most three names that are written nearly so, in any case; else nothing."""
+    by_folded = {name.casefold(): name for name in known if name}
+    near = [match for name in wrong[:MOST_NAMES] for match in _near(name.casefold(), by_folded)]
+    told = " or ".join(quote([by_folded[match]]) for match in list(dict.fromkeys(near))[:MOST_GUESSES])
+    return f" (did you mean {told}?)" if told else ""
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name, known, n=MOST_GUESSES, cutoff=0.75)
 
 
 def quote(names: Sequence[str]) -> str:

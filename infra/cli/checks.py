@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from infra.cli.console import counted
 from infra.cli.errors import CliError, explain
 from infra.cli.extras import missing
 
@@ -85,7 +86,7 @@ async def _broker(settings: "Settings") -> list[Finding]:
     try:
         counts = await partition_counts(settings)
     except BrokerUnreachable as error:
-        fact, _, remedy = str(error).partition(": ")
+        fact, _, remedy = explain(error)[0].partition(": ")
         return [Finding("broker", fact, remedy)]
     which = "embedded: it forgets at restart" if settings.embedded_broker else settings.kafka_security_protocol
     return [Finding("broker", f"answers at {settings.bootstrap_servers} ({which})"), _topics(counts, settings)]
@@ -134,7 +135,7 @@ async def _database(settings: "Settings") -> Finding:
             jobs = (await connection.execute(text("SELECT count(*) FROM training_jobs"))).scalar_one()
     finally:
         await engine.dispose()
-    return Finding("database", f"{shown}, revision {revision}, {jobs} jobs")
+    return Finding("database", f"{shown}, revision {revision}, {counted(jobs, 'job')}")
 
 
 async def _api(settings: "Settings") -> Finding:

@@ -38,15 +38,16 @@ class ApiClient:
 
     Args:
         address: None: as the settings say.
+        timeout_s: for connecting and for each read.
     """
 
-    def __init__(self, settings: "Settings", address: str | None = None) -> None:
+    def __init__(self, settings: "Settings", address: str | None = None, timeout_s: float = _TIMEOUT_S) -> None:
         require("reading the API", "api")
         import httpx
 
         self.address = (address or api_address(settings)).rstrip("/")
         self._settings = settings
-        self._http: httpx.Client = httpx.Client(base_url=self.address, timeout=_TIMEOUT_S, trust_env=False)
+        self._http: httpx.Client = httpx.Client(base_url=self.address, timeout=timeout_s, trust_env=False)
 
     def __enter__(self) -> Self:
         return self

@@ -67,6 +67,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400} days"
 
 
+def counted(n: int, what: str) -> str:
+    """`1 job`, `1,200 jobs`."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
 def number(value: object) -> str:
     """A score to four digits; what is no number is told as it is."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

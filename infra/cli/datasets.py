@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from infra.cli.client import Api, ApiClient, Limit
-from infra.cli.console import Json, ago, print_json, print_table
+from infra.cli.console import Json, ago, counted, print_json, print_table
 from infra.cli.errors import CliError
 from infra.cli.runtime import load_settings, program, run
 
@@ -77,7 +77,7 @@ def _tell(outcome: dict[str, Any], as_json: bool) -> None:
     if outcome["status"] == "uploaded":
         typer.echo(f"dataset {dataset_id} is published; `{program()} datasets` tells when it is registered")
         return
-    missing = f"{outcome['n_missing']:,} cells missing" if outcome["n_missing"] else "nothing missing"
+    missing = f"{counted(outcome['n_missing'], 'cell')} missing" if outcome["n_missing"] else "nothing missing"
     typer.echo(
         f"dataset {dataset_id} is registered: {outcome['n_rows']:,} rows, {outcome['n_columns']:,} columns, "
         f"{missing}, {outcome['format']}"

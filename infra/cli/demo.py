@@ -104,7 +104,8 @@ async def tell(settings: "Settings", data: dict[str, str], time_limit: int) -> N
     )
     model = await asyncio.to_thread(only_model, settings)
     await script(
-        "Load the model back with MLflow and predict.", "load_and_predict.py", model, data["file"], data["target"]
+        "Load the model back with MLflow and predict (a few rows of the same table; most of them were learned from).",
+        *("load_and_predict.py", model, data["file"], data["target"]),
     )
 
 

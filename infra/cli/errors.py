@@ -44,7 +44,7 @@ def explain(error: BaseException) -> tuple[str, ExitCode]:
         case SettingsError():
             return str(error), ExitCode.USAGE
         case BrokerUnreachable():
-            return str(error), ExitCode.UNREACHABLE
+            return _with_variable(str(error)), ExitCode.UNREACHABLE
         case OmniScopeError():
             return f"{error.message} ({error.reason})", ExitCode.FAILED
         case ModuleNotFoundError() if error.name and error.name.split(".")[0] not in _OURS:
@@ -56,6 +56,13 @@ def explain(error: BaseException) -> tuple[str, ExitCode]:
             return f"{where}{error.strerror}", ExitCode.FAILED
         case _:
             return f"{error or type(error).__name__} ({type(error).__name__}; --debug shows where)", ExitCode.FAILED
+
+
+def _with_variable(sentence: str) -> str:
+    """The vocabulary is told an address and knows no environment: which variable holds it is said here."""
+    if "KAFKA_BOOTSTRAP_SERVERS" in sentence:
+        return sentence
+    return f"{sentence} (set KAFKA_BOOTSTRAP_SERVERS, or EMBEDDED_KAFKA_PORT for the broker of `omniscope-ml up`)"
 
 
 def missing_module(name: str) -> str:

@@ -9,7 +9,7 @@ from infra.cli.client import Api, ApiClient, Limit
 from infra.cli.console import Json, ago, console, duration, print_json, print_table
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.models import print_results
-from infra.cli.runtime import load_settings
+from infra.cli.runtime import load_settings, program
 
 if TYPE_CHECKING:
     from infra.cli.progress import View
@@ -35,10 +35,15 @@ def jobs(
         print_json(found)
         return
     rows = (
-        (job["job_id"], job["kind"], job["status"], f"{job['progress']:.0f} %", ago(job["created_at"]), told(job))
+        (job["job_id"], job["kind"], standing(job), f"{job['progress']:.0f} %", ago(job["created_at"]), told(job))
         for job in found
     )
     print_table(("job", "kind", "status", "done", "asked for", "message"), rows, if_empty="No jobs yet.")
+
+
+def standing(job: dict[str, Any]) -> str:
+    """The status, and whether nobody has heard of a running job for a while."""
+    return f"{job['status']}, stalled" if job.get("stalled") else str(job["status"])
 
 
 def told(job: dict[str, Any]) -> str:
@@ -66,10 +71,17 @@ def follow(
     """Shows a job until it ends; returns OK if it completed.
 
     Raises:
-        CliError: nobody knows the job after `patience_s`, or the API is gone for a minute.
+        CliError: nobody knows the job after `patience_s`, the API is gone for a minute, or Ctrl-C was pressed.
     """
     with ApiClient(settings, api) as client:
-        final = until_final(client, job_id, as_json=as_json, patience_s=patience_s)
+        try:
+            final = until_final(client, job_id, as_json=as_json, patience_s=patience_s)
+        except KeyboardInterrupt:
+            raise CliError(
+                "no longer watching; the job goes on as long as its agent runs. "
+                f"To come back: {program()} watch {job_id}",
+                ExitCode.INTERRUPTED,
+            ) from None
         if final["status"] == "completed" and final["model_id"] and not as_json:
             print_results(client.results(final["model_id"]), settings)
     if as_json:

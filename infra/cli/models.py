@@ -7,14 +7,22 @@ import typer
 
 from infra.cli.client import Api, ApiClient, Limit
 from infra.cli.console import Json, ago, print_json, print_table, with_interval
+from infra.cli.errors import CliError, ExitCode
 from infra.cli.runtime import load_settings
 
 if TYPE_CHECKING:
     from infra.settings import Settings
 
 
+_SHORTEST_PREFIX = 6
+#: The newest so many are searched for a name.
+_SEARCHED = 1000
+
+
 def models(
-    model_id: Annotated[str | None, typer.Argument(help="Show this one; without it, list all.")] = None,
+    model_id: Annotated[
+        str | None, typer.Argument(help="Show this one: its id or name, or how it begins. Without it, list all.")
+    ] = None,
     limit: Limit = 20,
     api: Api = None,
     as_json: Json = False,
@@ -23,7 +31,7 @@ def models(
     settings = load_settings()
     with ApiClient(settings, api) as client:
         if model_id is not None:
-            results = client.results(model_id)
+            results = find_model(client, model_id)
             print_json(results) if as_json else print_results(results, settings)
             return
         found = client.pages("/api/ml/models/list", limit)
@@ -48,7 +56,7 @@ def print_results(results: dict[str, Any], settings: "Settings") -> None:
     """A model for a person: every score with its interval beside the baseline's, and where its files are."""
     baseline = results["baseline"]
     typer.echo(f"\n{results['model_name']}  ({results['model_type']}, {results['problem_type']})")
-    typer.echo(f"trained on {results['n_train']} rows, scored on {results['n_test']} that it never saw\n")
+    typer.echo(f"{rows_told(results)}\n")
     rows = (
         (
             f"{name} *" if name == results["primary_metric"] else name,
@@ -62,6 +70,40 @@ def print_results(results: dict[str, Any], settings: "Settings") -> None:
     for warning in results["warnings"]:
         typer.echo(f"! {warning}")
     typer.echo(f"model  {model_directory(results, settings)}")
+
+
+def find_model(client: ApiClient, told: str) -> dict[str, Any]:
+    """The results of the model with this id, this name, or the only one whose id or name begins so.
+
+    Raises:
+        CliError: none is called so, or several are.
+    """
+    try:
+        return client.results(told)
+    except CliError as error:
+        if error.code is not ExitCode.NOT_FOUND:
+            raise
+        found = _called(told, client.pages("/api/ml/models/list", _SEARCHED))
+        if not found:
+            raise
+    if len(found) > 1:
+        shown = ", ".join(model["model_id"] for model in found[:5])
+        raise CliError(f"{len(found)} models are called or begin with {told!r}: say which ({shown})", ExitCode.USAGE)
+    return client.results(found[0]["model_id"])
+
+
+def _called(told: str, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    named = [model for model in listed if model["model_name"] == told]
+    if named or len(told) < _SHORTEST_PREFIX:
+        return named
+    return [model for model in listed if model["model_id"].startswith(told) or model["model_name"].startswith(told)]
+
+
+def rows_told(results: dict[str, Any]) -> str:
+    """What became of the rows: every one of them is accounted for."""
+    aside = results.get("n_combination", 0)  # an older API does not tell
+    kept = f", {aside} kept aside for combining models" if aside else ""
+    return f"trained on {results['n_train']} rows, scored on {results['n_test']} that it never saw{kept}"
 
 
 def verdict(results: dict[str, Any]) -> str:

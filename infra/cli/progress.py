@@ -44,7 +44,7 @@ def sentence(job: dict[str, Any]) -> str:
     if job["attempt"] > 1:
         told += f" (attempt {job['attempt']})"
     if job["stalled"]:
-        told += " (silent for more than a minute)"
+        told += " (stalled: silent for more than a minute)"
     return str(told)
 
 
@@ -74,6 +74,8 @@ class PlainLines:
 
     def update(self, job: dict[str, Any]) -> None:
         self.shown = True
+        if job["progress"] >= 100 and not job["stalled"]:
+            return  # the end is a line of its own, and comes at once
         news = (sentence(job), job["progress"])
         if news == self._last or (news[0] == self._last[0] and time.monotonic() < self._at + _LINE_EVERY_S):
             return

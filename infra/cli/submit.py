@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from infra.cli.console import Json, print_json
 from infra.cli.errors import CliError, ExitCode
+from infra.cli.known_datasets import warn_if_unknown
 from infra.cli.publishing import build, publisher, whoami
 from infra.cli.runtime import load_settings, program, run
 
@@ -176,7 +177,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _submit(asked: "BaseModel | CloudEvent", *, watch: bool, as_json: bool) -> None:
+    from events.requests import TrainingRequested
+
     settings = load_settings()
+    if isinstance(asked, TrainingRequested):
+        warn_if_unknown(settings, asked.dataset_id)
     receipt = run(_publish(settings, asked))
     if as_json:
         print_json(receipt.model_dump(mode="json"))

@@ -10,6 +10,7 @@ import typer
 from infra.cli.client import api_address
 from infra.cli.console import Json, print_json
 from infra.cli.errors import ExitCode
+from infra.cli.exports import exports
 from infra.cli.extras import require
 from infra.cli.house import Ending, run_house, with_port
 from infra.cli.runtime import load_settings, program, run
@@ -78,6 +79,7 @@ def announce(settings: "Settings") -> None:
         f"  API     {api_address(settings)}\n"
         f"  broker  {settings.bootstrap_servers}{forgets}\n"
         f"In another terminal:\n"
+        f"{''.join(f'  {line}{chr(10)}' for line in exports(settings))}"
         f"  export OMNISCOPE_TOKEN=$({program()} token)\n"
         f"  {program()} dataset add data.csv --id mine\n"
         f"  {program()} submit automl --dataset mine --target COLUMN --watch\n"
