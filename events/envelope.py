@@ -66,12 +66,21 @@ class CloudEvent(BaseModel):
             raise ValueError("lies outside of the calendar") from None
 
     @model_validator(mode="after")
+    def _attributes_can_be_stored(self) -> Self:
+        for name in ("id", "source", "type", "subject", "dataschema"):
+            if "\0" in (getattr(self, name) or ""):
+                raise ValueError(f"attribute {name} holds the character U+0000")
+        return self
+
+    @model_validator(mode="after")
     def _extensions_are_attributes(self) -> Self:
         for name, value in self.extensions.items():
             if not _ATTRIBUTE_NAME.match(name):
                 raise ValueError(f"extension attribute {name!r} must be lower-case letters and digits")
             if not isinstance(value, str | int | bool):
                 raise ValueError(f"extension attribute {name!r} must be a string, an integer or a boolean")
+            if isinstance(value, str) and "\0" in value:
+                raise ValueError(f"extension attribute {name!r} holds the character U+0000")
         return self
 
     @property
@@ -158,10 +167,10 @@ def _json(value: bytes | None) -> Any:
         # Decoded here and strictly: json.loads would take UTF-16, and half surrogate pairs, from bytes.
         text = value.decode("utf-8-sig")
         body = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        if "\\u" in text:
-            _refuse_unstorable(json.dumps(body, ensure_ascii=False))
         if text.count("[") + text.count("{") > MOST_LEVELS:
             _refuse_depth(body)
+        if "\\u" in text:
+            _refuse_unstorable(body)
         return body
     except (ValueError, RecursionError) as error:
         raise InvalidEvent(ReasonCode.NOT_JSON, f"the record's value is no JSON: {_brief(error)}") from None
@@ -193,11 +202,17 @@ def _parts(whole: Any) -> Iterable[Any]:
     return whole if isinstance(whole, list) else ()
 
 
-def _refuse_unstorable(text: str) -> None:
+def _refuse_unstorable(body: Any) -> None:
     # Half of a surrogate pair is no UTF-8, and PostgreSQL keeps no NUL in a text: neither could be told on.
-    text.encode()
-    if "\\u0000" in text:
-        raise ValueError("a string holds the character U+0000")
+    if isinstance(body, str):
+        body.encode()
+        if "\0" in body:
+            raise ValueError("a string holds the character U+0000")
+    elif isinstance(body, dict):
+        for key in body:
+            _refuse_unstorable(key)
+    for part in _parts(body):
+        _refuse_unstorable(part)
 
 
 def _brief(error: Exception) -> str:

@@ -139,11 +139,16 @@ def _limit_threads(n_cpus: int) -> None:
 
 
 def _summary(model: ModelFacts) -> str:
-    value = model.metrics.get(model.primary_metric)
-    low, high = model.intervals.get(model.primary_metric, [float("nan")] * 2)
-    if value is None:
+    """The metric that decided and, where that is no everyday one, accuracy beside it."""
+    told = [_scored(model, name) for name in dict.fromkeys((model.primary_metric, "accuracy")) if name in model.metrics]
+    if not told:
         return f"Trained {model.architecture}"
-    return f"{model.primary_metric} {value:.3g} ({low:.3g} to {high:.3g}) on {model.n_test} test rows"
+    return f"{', '.join(told)} on {model.n_test} test rows"
+
+
+def _scored(model: ModelFacts, name: str) -> str:
+    low, high = model.intervals.get(name, [float("nan")] * 2)
+    return f"{name} {model.metrics[name]:.3g} ({low:.3g} to {high:.3g})"
 
 
 def _record(plan: Plan, problem: Problem, clock: "Clock") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from handlers.contract import JobRefused
 from handlers.datasets.problem import ProblemType
 from handlers.metrics import LOWER_IS_BETTER
 
-_ALIKE = {"accuracy": "accuracy", "balanced_accuracy": "balanced_accuracy", "mcc": "mcc", "log_loss": "log_loss"}
+_ALIKE = {"log_loss": "log_loss", "accuracy": "accuracy", "balanced_accuracy": "balanced_accuracy", "mcc": "mcc"}
 _OBJECTIVES: dict[ProblemType, dict[str, str]] = {
     "binary": {**_ALIKE, "f1": "f1", "auroc": "roc_auc", "auprc": "average_precision"},
     "multiclass": {**_ALIKE, "f1": "f1_macro", "auroc": "roc_auc_ovr_macro"},
@@ -21,7 +21,11 @@ _OBJECTIVES: dict[ProblemType, dict[str, str]] = {
 
 
 def objective(eval_metric: str | None, problem_type: ProblemType) -> tuple[str, str]:
-    """(our name, AutoGluon's name) of the metric that decides; accuracy or RMSE if none is asked for.
+    """(our name, AutoGluon's name) of the metric that decides; log-loss or RMSE if none is asked for.
+
+    On the hundred validation rows of a usual cohort many models tie in accuracy, and the luckiest would be chosen.
+    Log-loss is a proper score and tells them apart (Gneiting and Raftery, "Strictly Proper Scoring Rules,
+    Prediction, and Estimation", 2007).
 
     Raises:
         JobRefused: `invalid_field`, with the names that are known for this problem.

@@ -84,7 +84,22 @@ def _there(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name in set(wanted)]
 
 
+def _refuse_nested(table: Any) -> None:
+    from pyarrow import types
+
+    refused = (types.is_nested, types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
+    nested = [field.name for field in table.schema if any(is_so(field.type) for is_so in refused)]
+    if nested:
+        named = ", ".join(f"«{name}»" for name in nested[:5])
+        raise JobRefused(
+            ReasonCode.FILE_UNREADABLE,
+            f"{len(nested)} columns hold lists, structs or bytes in their cells ({named}), from which no model learns: "
+            "leave them out, or spread them over columns",
+        )
+
+
 def _to_pandas(table: Any) -> pd.DataFrame:
+    _refuse_nested(table)
     # Without pandas' own metadata: an index would come back as one, and not as the column it is.
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     inner = [name.startswith(_PANDAS_INDEX) for name in frame.columns]

@@ -2,7 +2,6 @@
 
 from pathlib import PurePosixPath
 from typing import Literal, get_args
-from urllib.parse import urlsplit
 
 from events.errors import ReasonCode
 from handlers.contract import DatasetFile, JobRefused
@@ -24,7 +23,7 @@ _EXTENSIONS: dict[str, Format] = {
 
 def format_of_name(name: str) -> Format | None:
     """The format that a file name, path or URI speaks of. `.csv.gz` and `.tsv.gz` are text like their inside."""
-    path = PurePosixPath(urlsplit(name).path if "://" in name else name)
+    path = PurePosixPath(name.partition("?")[0] if "://" in name else name)
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = bool(suffixes) and suffixes[-1] == ".gz"
     found = _EXTENSIONS.get(suffixes[-2] if compressed and len(suffixes) > 1 else (suffixes or [""])[-1])

@@ -33,9 +33,27 @@ def run(request: DatasetUploaded, inputs: Inputs, out: Outputs, report: Report) 
     file = DatasetFile(given.dataset_id, given.path, format_of(known, request.uri), given.sha256, given.name)
     report(0, "Reading the file")
     frame = read_table(file)
+    _refuse_names(frame)
     report(70, "Looking at its columns")
     profile = profile_of(frame, file.format)
     return Result(summary=f"{profile.n_rows} rows and {profile.n_columns} columns", profile=profile)
+
+
+def _refuse_names(frame: pd.DataFrame) -> None:
+    bad = [place for place, name in enumerate(map(str, frame.columns), start=1) if "\0" in name or not _is_utf8(name)]
+    if bad:
+        raise JobRefused(
+            ReasonCode.FILE_UNREADABLE,
+            f"the name of column {bad[0]} holds characters that no text may hold (U+0000, halves of pairs): rename it",
+        )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def profile_of(frame: pd.DataFrame, format_name: str) -> DatasetProfile:

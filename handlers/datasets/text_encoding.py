@@ -13,7 +13,14 @@ from handlers.contract import JobRefused
 _SAMPLE_BYTES = 256 * 1024
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
-_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# UTF-32 first: its mark begins with that of UTF-16.
+_BOMS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 #: Eight-bit encodings that people's files have; the wide field of all others makes guesses worse.
 _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "shift_jis", "gb18030", "big5", "euc_kr"]
 

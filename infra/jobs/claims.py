@@ -35,7 +35,7 @@ async def own(store: Store, request: Identified, delivery: Delivery) -> Ownershi
     ours = _claim(request, delivery)
     if await store.create(f"{folder}/request.json", ours):
         return Ownership.OURS
-    first = json.loads(await store.get(f"{folder}/request.json") or ours)
+    first = json.loads(await store.get(f"{folder}/request.json") or b"")
     if first["content_sha256"] != request.content_sha256:
         return Ownership.CONTRADICTED
     if first["delivery"]["epoch"] != delivery.epoch:
@@ -44,7 +44,7 @@ async def own(store: Store, request: Identified, delivery: Delivery) -> Ownershi
         heir = f"{folder}/request.{delivery.epoch}.json"
         if await store.create(heir, ours):
             return Ownership.OURS
-        first = json.loads(await store.get(heir) or ours)
+        first = json.loads(await store.get(heir) or b"")
     return Ownership.OURS if first["delivery"] == delivery.place else Ownership.REPEATED
 
 

@@ -4,6 +4,7 @@ A dataset never changes: its manifest is written once, and the same id with othe
 """
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,12 +20,13 @@ from events.outcomes import DatasetRegistered, DatasetRejected, Failure
 from events.requests import DatasetUploaded
 from events.topics import Topic
 from events.vocabulary import EVENT_OF_MODEL, Identified, validate
-from handlers.contract import DatasetFile, Inputs
+from handlers.contract import DatasetFile, Inputs, Limits
 from handlers.registry import PROFILE
-from infra.execution.executor import Executor, ExecutorError
+from infra.execution.executor import Executor, ExecutorError, Run
 from infra.execution.messages import FINAL, Failed, Finished, Task
 
 from .catalogue import Catalogue, Manifest
+from .deadline import Deadline
 from .delivery import Delivery
 from .job import SOURCE
 from .ports import Admitted, DatasetCache, Lease, Outcomes, StoreError
@@ -33,6 +35,9 @@ from .shield import shielded
 from .slots import Slots
 
 log = structlog.get_logger(__name__)
+
+#: Seconds for a look into a file; the largest tables of a cohort take a minute.
+LONGEST_LOOK_S = 900.0
 
 
 class Intake:
@@ -103,7 +108,7 @@ class Intake:
             file = DatasetFile(
                 request.dataset_id,
                 admitted.path,
-                request.format or Path(request.uri).suffix.removeprefix(".").lower(),
+                request.format or "",  # the reader knows which names speak of which format
                 admitted.sha256,
                 request.name or "",
             )
@@ -112,7 +117,7 @@ class Intake:
                 entry=PROFILE.entry,
                 request_model="events.requests:DatasetUploaded",
                 request=request.model_dump(mode="json"),
-                inputs=Inputs(dataset=file),
+                inputs=Inputs(dataset=file, limits=Limits(memory_gb=_half_of_memory_gb(), seconds=LONGEST_LOOK_S)),
                 out_dir=Path(folder) / "out",
                 keep_dir=Path(folder) / "keep",
             )
@@ -121,10 +126,11 @@ class Intake:
     async def _run(self, task: Task) -> dict[str, Any]:
         run = await patiently(lambda: self._executor.submit(task), f"start {task.task_id}", only=ExecutorError)
         try:
-            async for message in run.messages():
+            async with Deadline(run, LONGEST_LOOK_S, grace=0):
+                message = await _last(run)
                 if isinstance(message, Finished):
                     return message.profile or {}
-                if isinstance(message, FINAL):
+                if message is not None:
                     log.warning("profile_failed", task=task.task_id, detail=getattr(message, "detail", ""))
                     raise _unreadable(message)
         finally:
@@ -143,13 +149,26 @@ class Intake:
         )
 
 
+async def _last(run: Run) -> Any:
+    async for message in run.messages():
+        if isinstance(message, FINAL):
+            return message
+    return None
+
+
+def _half_of_memory_gb() -> float:
+    """A file that unpacks to more than half of this machine is no dataset for it."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 / 2
+
+
 def _unreadable(message: Any) -> OmniScopeError:
     if isinstance(message, Failed):
         return OmniScopeError(ReasonCode(message.reason), message.message)
     # A file that breaks the process that reads it cannot be read, whatever the process died of.
     return OmniScopeError(
         ReasonCode.FILE_UNREADABLE,
-        "the process that looked into the file died over it: look whether it is what its format says",
+        "looking into the file took too long, too much memory or the process down: "
+        "look whether it is what its format says, or split it",
     )
 
 

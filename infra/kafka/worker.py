@@ -18,6 +18,8 @@ from infra.jobs.faults import LastResort
 from infra.jobs.intake import Intake
 from infra.jobs.lifecycle import Lifecycle, Tools
 from infra.jobs.retries import PatientStore
+from infra.jobs.revival import revive
+from infra.jobs.scratch import scratch
 from infra.jobs.slots import Slots
 from infra.settings import Settings
 from infra.storage.dataset_cache import DatasetCache
@@ -46,6 +48,8 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
     """Serves until `stop` is set (0), or until an agent dies (1): then its supervisor starts a new worker."""
     async with _tools(settings, names) as tools:
         epoch = await ensure_epoch(settings)
+        if settings.embedded_broker:
+            await revive(tools.store, tools.outcomes, epoch)
         slots = tools.slots
         agents = [_agent(name, tools, settings, epoch) for name in names]
         starting = asyncio.gather(*(agent.start() for agent in agents))
@@ -67,21 +71,22 @@ async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tool
     executor = LocalExecutor(tuple(preload))
     await executor.start()
     try:
-        async with KafkaOutcomes(settings) as outcomes:
-            yield Tools(
-                worker=f"{socket.gethostname()}:{os.getpid()}",
-                store=store,
-                executor=executor,
-                outcomes=outcomes,
-                catalogue=Catalogue(store),
-                cache=DatasetCache(settings.cache_dir / "datasets", settings.roots),
-                slots=Slots(settings.slots),
-                handlers=HANDLERS,
-                work_dir=settings.work_dir,
-                max_attempts=settings.max_attempts,
-                dataset_wait_s=settings.dataset_wait_s,
-                cpus=settings.slot_cpus,
-            )
+        with scratch(settings.work_dir) as work_dir:
+            async with KafkaOutcomes(settings) as outcomes:
+                yield Tools(
+                    worker=f"{socket.gethostname()}:{os.getpid()}",
+                    store=store,
+                    executor=executor,
+                    outcomes=outcomes,
+                    catalogue=Catalogue(store),
+                    cache=DatasetCache(settings.cache_dir / "datasets", settings.roots),
+                    slots=Slots(settings.slots),
+                    handlers=HANDLERS,
+                    work_dir=work_dir,
+                    max_attempts=settings.max_attempts,
+                    dataset_wait_s=settings.dataset_wait_s,
+                    cpus=settings.slot_cpus,
+                )
     finally:
         await executor.stop()
 

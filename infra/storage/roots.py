@@ -34,7 +34,10 @@ def _local_path(uri: str) -> str:
         raise _unsupported(uri)
     path = uri
     if scheme:
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # brackets that hold no address
+            raise _unsupported(uri) from None
         if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
             raise _unsupported(uri)
         path = unquote(parts.path)

@@ -35,6 +35,11 @@ def test_binary_headers() -> None:
     assert (event.type, event.subject, event.data, event.extensions) == ("t", "s", {"a": 1}, {"project": "atlas"})
 
 
+def test_a_backslash_is_no_escape() -> None:
+    told = {"path": "C:\\\\u0000\\u00e9"}
+    assert decode(body(data=told)).data == told
+
+
 def test_data_in_base64() -> None:
     encoded = base64.b64encode(b'{"a": 1}').decode()
     raw = json.dumps({**ATTRIBUTES, "data_base64": encoded}).encode()
@@ -58,6 +63,8 @@ def test_what_the_sdk_writes_we_read(write: Any) -> None:
     assert event.data == {"größe": [1, 2.5, None]}
     assert event.extensions == {"project": "atlas"}
 
+
+NAMED = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"s"), ("ce_type", b"t")]
 
 BAD: list[tuple[str, bytes | None, Any, str]] = [
     ("empty", b"", (), "not_json"),
@@ -89,6 +96,8 @@ BAD: list[tuple[str, bytes | None, Any, str]] = [
     ("extension is a list", body(project=[1]), (), "not_a_cloudevent"),
     ("data twice", body(data_base64="e30="), (), "not_a_cloudevent"),
     ("no base64", json.dumps({**ATTRIBUTES, "data_base64": "~"}).encode(), (), "not_a_cloudevent"),
+    ("a NUL in an attribute", b"{}", [*NAMED, ("ce_project", b"a\0b")], "not_a_cloudevent"),
+    ("a NUL in the source", b"{}", [*NAMED[:2], ("ce_source", b"a\0b"), NAMED[3]], "not_a_cloudevent"),
     ("header no utf-8", b"{}", [("ce_specversion", b"1.0"), ("ce_id", b"\xff")], "not_a_cloudevent"),
 ]
 

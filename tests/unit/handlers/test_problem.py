@@ -10,6 +10,7 @@ import pytest
 from events.errors import ReasonCode
 from events.requests import AutomlRequested
 from handlers.contract import DatasetFile, JobRefused
+from handlers.datasets.columns import did_you_mean
 from handlers.datasets.problem import Problem
 from handlers.datasets.target import MIN_CLASS_ROWS, MIN_ROWS, load_problem
 
@@ -68,6 +69,29 @@ def test_the_kind_of_problem_follows_from_the_target(
 def test_what_is_asked_for_wins(load: Load) -> None:
     assert load(table([1, 2, 3] * 20), problem_type="regression").problem_type == "regression"
     assert load(table(np.arange(60) % 10), problem_type="classification").problem_type == "multiclass"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"target_column": "T"}, "(did you mean «t»?)"),
+        ({"group_column": "patients"}, "(did you mean «patient»?)"),
+        ({"feature_columns": ["pateint", "zzz"]}, "(did you mean «patient»?)"),
+    ],
+)
+def test_a_misspelt_column_is_answered_with_the_name_that_is_near(
+    load: Load, fields: dict[str, object], told: str
+) -> None:
+    assert refused(load, table([SECRET, "well"] * 30), **fields).message.endswith(told)
+
+
+def test_a_name_like_no_other_gets_no_guess(load: Load) -> None:
+    assert "did you mean" not in refused(load, table([SECRET, "well"] * 30), target_column="zzz").message
+
+
+def test_no_more_than_three_names_are_guessed() -> None:
+    guessed = did_you_mean(["gene"], ["gene1", "gene2", "gene3", "gene4", "", "x"])
+    assert guessed.count("«gene") == 3
 
 
 def test_rows_without_a_target_or_group_are_left_out_and_told(load: Load) -> None:

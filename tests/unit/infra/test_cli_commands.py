@@ -74,6 +74,7 @@ MODEL = {
     "intervals": {"auroc": [0.95, 0.999]},
     "n_train": 80,
     "n_test": 20,
+    "n_combination": 17,
     "baseline": {"name": "logistic regression", "metrics": {"auroc": 0.9}, "intervals": {}, "beaten": True},
     "warnings": ["only 20 test rows"],
     "artifacts_path": "models/m1/1/model",
@@ -136,7 +137,7 @@ def test_watch_ends_with_the_scores_beside_the_baselines(api: FakeApi, tmp_path:
     assert "Training model 3  (12 s to go)" in result.stdout
     assert "0.9877 [0.95, 0.999]" in result.stdout
     assert "compared by auroc: better than the baseline" in result.stdout
-    assert "scored on 20 that it never saw" in result.stdout
+    assert "trained on 80 rows, scored on 20 that it never saw, 17 kept aside for combining models" in result.stdout
     assert str(tmp_path / "data/artifacts/models/m1/1/model") in result.stdout
     assert "Completed (1 min 30 s)" in result.stdout
 
@@ -166,6 +167,56 @@ def test_watch_rides_out_an_outage_of_the_api(api: FakeApi) -> None:
     away = (503, {"detail": "the database is away"})
     api.answers["/api/ml/jobs/j1/status"] = [(200, job(JobStatus.RUNNING)), away, away, (200, FAILED)]
     assert call("watch", "j1").exit_code == 1
+
+
+def test_the_end_is_told_on_one_line(api: FakeApi) -> None:
+    nearly = job(JobStatus.RUNNING, progress=100.0, message="Finished", eta_s=None)
+    api.answers["/api/ml/jobs/j1/status"] = [(200, job(JobStatus.RUNNING)), (200, nearly), (200, FAILED)]
+    ends = [line for line in call("watch", "j1").stdout.splitlines() if "%" in line]
+    assert len(ends) == 2
+    assert ends[1].endswith("failed")
+
+
+def test_a_silent_job_is_called_stalled(api: FakeApi) -> None:
+    silent = job(JobStatus.RUNNING, stalled=True)
+    api.answers["/api/ml/jobs/j1/status"] = [(200, silent), (200, FAILED)]
+    api.answers["/api/ml/jobs"] = [(200, {"items": [silent], "next": None})]
+    assert "stalled" in call("watch", "j1").stdout
+    assert "running, stalled" in call("jobs").stdout
+
+
+def test_who_stops_watching_is_told_how_to_come_back(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("infra.cli.jobs.time.sleep", interrupted)
+    api.answers["/api/ml/jobs/j1/status"] = [(200, job(JobStatus.RUNNING))]
+    result = call("watch", "j1")
+    assert result.exit_code == 130
+    assert "the job goes on" in result.stderr
+    assert "watch j1" in result.stderr
+
+
+LONG = {**MODEL, "model_id": "52f2c97a-1111", "model_name": "AutoML_52f2c97a"}
+
+
+@pytest.mark.parametrize("told", ["52f2c97a-1111", "AutoML_52f2c97a", "52f2c9", "AutoML_52"])
+def test_a_model_is_found_by_id_name_or_beginning(api: FakeApi, told: str) -> None:
+    api.answers["/api/ml/models/list"] = [(200, {"items": [MODEL, LONG], "next": None})]
+    api.answers["/api/ml/models/52f2c97a-1111/results"] = [(200, LONG)]
+    result = call("models", told, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["model_id"] == "52f2c97a-1111"
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "why"), [("52f2c", 4, "nothing is known"), ("AutoML_", 2, "2 models"), ("nobody", 4, "nothing")]
+)
+def test_a_beginning_that_is_short_shared_or_unknown_is_refused(api: FakeApi, told: str, code: int, why: str) -> None:
+    api.answers["/api/ml/models/list"] = [(200, {"items": [MODEL, LONG], "next": None})]
+    result = call("models", told)
+    assert result.exit_code == code
+    assert why in result.stderr
 
 
 def test_watch_as_json_is_a_line_for_each_change(api: FakeApi) -> None:
@@ -268,6 +319,27 @@ def test_submit_automl_says_only_what_was_said(published: list[Any]) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("dataset", "answer", "told"),
+    [
+        ("tumour", (200, {"items": [{"dataset_id": "tumours"}], "next": None}), "did you mean «tumours»?"),
+        ("tumours", (200, {"items": [{"dataset_id": "tumours"}], "next": None}), ""),
+        ("tumour", (200, {"items": [{"dataset_id": "tumours"}], "next": "more"}), ""),
+        ("tumour", (503, {"detail": "away"}), ""),
+        ("tumour", (200, ["not ours"]), ""),
+    ],
+)
+def test_a_misspelt_dataset_is_told_at_once_and_asked_for_all_the_same(
+    api: FakeApi, published: list[Any], monkeypatch: pytest.MonkeyPatch, dataset: str, answer: Any, told: str
+) -> None:
+    monkeypatch.setenv("OMNISCOPE_TOKEN", "given")
+    api.answers["/api/ml/datasets"] = [answer]
+    result = call("submit", "automl", "--dataset", dataset, "--target", "y")
+    assert result.exit_code == 0
+    assert len(published) == len(api.asked) == 1
+    assert (told in result.stderr) if told else result.stderr == ""
+
+
 def test_column_names_from_a_file_may_hold_commas(published: list[Any], tmp_path: Path) -> None:
     (tmp_path / "genes").write_text("HLA-A\nlength, cm\n\n")
     call("submit", "automl", "--dataset", "d", "--target", "y", "--exclude", f"@{tmp_path / 'genes'}")
@@ -332,6 +404,7 @@ def test_submit_without_a_broker() -> None:
     result = call("submit", "automl", "--dataset", "d", "--target", "y")
     assert result.exit_code == 3
     assert "no Kafka broker answers at 127.0.0.1:1" in result.stderr
+    assert "set KAFKA_BOOTSTRAP_SERVERS, or EMBEDDED_KAFKA_PORT" in result.stderr
 
 
 def test_adding_a_file_copies_it_once_under_a_safe_name(published: list[Any], tmp_path: Path) -> None:
