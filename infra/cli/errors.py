@@ -62,7 +62,7 @@ def _with_variable(sentence: str) -> str:
     """The vocabulary is told an address and knows no environment: which variable holds it is said here."""
     if "KAFKA_BOOTSTRAP_SERVERS" in sentence:
         return sentence
-    return f"{sentence} (set KAFKA_BOOTSTRAP_SERVERS, or EMBEDDED_KAFKA_PORT for the broker of `omniscope-ml up`)"
+    return f"{sentence} (set KAFKA_BOOTSTRAP_SERVERS, or EMBEDDED_KAFKA_PORT for the embedded one)"
 
 
 def missing_module(name: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 import events
 from events import CloudEvent, Publisher
@@ -28,7 +29,7 @@ class FakePublisher(Publisher):
     async def __aexit__(self, *_: object) -> None:
         """Nothing to close."""
 
-    async def request(self, request: Any) -> Receipt:
+    async def request(self, request: BaseModel, **extensions: str) -> Receipt:
         event = self.event(request)
         return Receipt(job_id="mine", event_id=event.id, created_at=event.time)
 
