@@ -64,9 +64,15 @@ async def test_a_models_results_are_whole(client, engine) -> None:
     assert told["baseline"]["beaten"] is True
     assert told["artifacts_path"] == "models/m-1"
     assert (told["n_train"], told["n_test"], told["split_id"]) == (455, 114, "split-1")
+    assert told["n_combination"] == 0, "an event of before did not tell it"
     assert told["mlflow_run_id"] == "run-7"
     assert told["files"] == {"model/MLmodel": "ab" * 32}
     assert told["classes"] == ["benign", "malignant"]
+
+
+async def test_rows_kept_aside_are_told(client, engine) -> None:
+    await fill(engine, ml_models, model_row("m-1", details={"n_combination": 104}))
+    assert (await client.get("/api/ml/models/m-1/results")).json()["n_combination"] == 104
 
 
 @pytest.mark.parametrize(
