@@ -106,10 +106,11 @@ class Lifecycle:
     async def _live(self, job: Job) -> None:
         outcome = await arbiter.find(self._store, job.id)
         job.lap("own")
-        if outcome is None:
-            outcome = await arbiter.decide(self._store, await self._carry_out(job))
-        await self._tell(job, outcome)
-        await self._clear_up(job, outcome)
+        proposal = outcome or await self._carry_out(job)
+        with self._tools.slots.busy():
+            outcome = outcome or await arbiter.decide(self._store, proposal)
+            await self._tell(job, outcome)
+            await self._clear_up(job, outcome)
         log.info("job_ended", job_id=job.id, status=outcome.status.value, attempt=outcome.attempt)
 
     async def _carry_out(self, job: Job) -> Outcome:

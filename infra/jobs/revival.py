@@ -19,12 +19,13 @@ _AT_A_TIME = 50
 
 
 async def revive(store: Store, outcomes: Outcomes, epoch: str) -> list[str]:
-    """Publishes the request of every job that was claimed in another life of the log and has no end; their ids.
+    """Publishes the request of every job that was claimed in another life of the log and has no end that was told.
 
+    Returns their ids. A job that has ended does not run again: its new delivery tells the recorded end.
     Two workers that do this at once do no harm: the second delivery of the same content runs nothing.
     """
     keys = await store.list("jobs")
-    ended = {key.split("/")[1] for key in keys if key.endswith("/outcome.json")}
+    ended = {key.split("/")[1] for key in keys if key.split("/")[2] == "published"}
     taken_over = {key.split("/")[1] for key in keys if key.endswith(f"/request.{epoch}.json")}
     waiting = [key for key in keys if key.endswith("/request.json") and key.split("/")[1] not in ended | taken_over]
     revived: list[str] = []

@@ -1,8 +1,8 @@
 """How many jobs a worker runs at a time. Light kinds have a slot of their own and never wait behind a training."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class Slots:
@@ -23,20 +23,28 @@ class Slots:
             if self._closed:
                 # Nothing starts any more: whoever still waits will be cancelled and its delivery comes again.
                 await asyncio.get_running_loop().create_future()
-            self._busy += 1
-            self._idle.clear()
-            try:
+            with self.busy():
                 yield
-            finally:
-                self._busy -= 1
-                if self._busy == 0:
-                    self._idle.set()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Work that a drain waits for, with or without a slot: an end that is decided is also told."""
+        self._busy += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            if self._busy == 0:
+                self._idle.set()
 
     async def drain(self, seconds: float) -> bool:
-        """Gives out no more slots and waits for those that are held; whether all came back in time."""
+        """Gives out no more slots and waits until nobody is busy; whether that came in time."""
         self._closed = True
         try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                while self._busy:
+                    await self._idle.wait()
         except TimeoutError:
             return False
         return True

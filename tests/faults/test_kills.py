@@ -93,3 +93,12 @@ async def test_ctrl_c_during_a_job_leaves_nothing_running(tmp_path: Path) -> Non
         assert await up.process.wait() == 0
     left = [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
     assert left == [], [psutil.Process(pid).cmdline() for pid in left]
+
+
+async def test_what_an_interrupted_house_was_doing_is_done_by_the_next_one(tmp_path: Path) -> None:
+    async with running_up(tmp_path, "--with-noop") as first:
+        await first.command("submit", "noop", "--job-id", "carried-over", "--duration", "8")
+        await first.get("/api/ml/jobs/carried-over/status", lambda job: job["status"] == "running")
+    async with running_up(tmp_path, "--with-noop") as second:
+        done = await second.get("/api/ml/jobs/carried-over/status", lambda job: job["status"] == "completed")
+        assert done["attempt"] == 2

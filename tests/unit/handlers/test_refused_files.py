@@ -15,7 +15,7 @@ from handlers.datasets.reading import read_table
 def test_cells_that_hold_lists_or_bytes_are_refused_by_the_name_of_their_column(tmp_path: Path) -> None:
     path = tmp_path / "nested.parquet"
     pd.DataFrame({"gene": [1.0, 2.0], "calls": [[1], [2]], "raw": [b"a", b"b"]}).to_parquet(path)
-    with pytest.raises(JobRefused, match="calls.*raw") as refused:
+    with pytest.raises(JobRefused, match=r"calls.*raw") as refused:
         read_table(DatasetFile("d", path, "parquet", "0" * 64))
     assert refused.value.reason == "file_unreadable"
 

@@ -30,9 +30,12 @@ async def test_only_what_had_not_ended_in_another_log_is_published_again() -> No
     await claim(store, "unfinished", "old", duration_s=3.0)
     await claim(store, "ended", "old")
     await store.create("jobs/ended/outcome.json", b"{}")
+    await store.create("jobs/ended/published/old", b"")
+    await claim(store, "untold", "old")
+    await store.create("jobs/untold/outcome.json", b"{}")
     await claim(store, "running-now", "new")
-    assert await revive(store, outcomes, "new") == ["unfinished"]
-    ((topic, event),) = outcomes.events
+    assert await revive(store, outcomes, "new") == ["unfinished", "untold"]
+    topic, event = outcomes.events[0]
     assert (topic, event.subject, event.data) == (Topic.NOOP, "unfinished", {"duration_s": 3.0})
 
 
