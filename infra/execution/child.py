@@ -24,7 +24,7 @@ from handlers.contract import Outputs
 
 from .failures import as_failed, refuse_import, refuse_request
 from .messages import Started, Task
-from .processes import die_with_parent
+from .processes import end_with_parent
 from .reporting import Reporter
 from .results import as_finished
 from .wire import RECEIVED, receive_task
@@ -60,7 +60,7 @@ def _outcome(task: Task, reporter: Reporter) -> Any:
 
 def _come_of_age(guard: int, output: int) -> None:
     os.setsid()
-    die_with_parent(guard)
+    end_with_parent(guard)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     # 1 and not 0: it forbids core files and, unlike 0, dumps piped to a collector (see core(5)).

@@ -5,9 +5,6 @@ thing. When `handle` returns, the delivery may be acknowledged; when it raises o
 again, and every step finds out what was done before.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,65 +17,25 @@ from events.topics import JobKind
 from events.vocabulary import validate
 from handlers.contract import Inputs, Limits
 from handlers.registry import HandlerSpec
-from infra.execution.executor import Executor, ExecutorError, Run
-from infra.execution.messages import FINAL, CheckpointSaved, Finished, Progressed, Task
+from infra.execution.executor import ExecutorError, Run
+from infra.execution.messages import FINAL, CheckpointSaved, Finished, Progressed
 
 from . import arbiter, claims, endings
 from .arbiter import Outcome, RecordedEvent
-from .catalogue import Catalogue
 from .claims import Ownership
 from .deadline import Deadline
 from .delivery import Delivery
 from .faults import INFRASTRUCTURE, internal_error
 from .job import Job
-from .ports import DatasetCache, Lease, Outcomes, Store
+from .ports import Lease
 from .progress import ProgressTeller
 from .retries import patiently
 from .shield import shielded
-from .slots import Slots
+from .tools import Tools
+from .work import Work
 from .workplace import Workplace
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What a worker has: the rooms that the life of a job asks, and the few settings that it goes by."""
-
-    worker: str
-    store: Store
-    executor: Executor
-    outcomes: Outcomes
-    catalogue: Catalogue
-    cache: DatasetCache
-    slots: Slots
-    handlers: Mapping[JobKind, HandlerSpec]
-    work_dir: Path
-    max_attempts: int = 3
-    dataset_wait_s: float = 60.0
-    cpus: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What is to be done: a valid request, who does it, and on which dataset."""
-
-    request: JobRequested
-    handler: HandlerSpec
-    dataset: DatasetRegistered | None
-
-    def task(self, task_id: str, inputs: Inputs, place: Workplace) -> Task:
-        model = type(self.request)
-        return Task(
-            task_id=task_id,
-            entry=self.handler.entry,
-            request_model=f"{model.__module__}:{model.__qualname__}",
-            request=self.request.model_dump(mode="json"),
-            inputs=inputs,
-            out_dir=place.out,
-            keep_dir=place.keep,
-            seed=self.request.seed,
-        )
 
 
 class Lifecycle:

@@ -16,11 +16,12 @@ from infra.execution.local import LocalExecutor
 from infra.jobs.catalogue import Catalogue
 from infra.jobs.faults import LastResort
 from infra.jobs.intake import Intake
-from infra.jobs.lifecycle import Lifecycle, Tools
+from infra.jobs.lifecycle import Lifecycle
 from infra.jobs.retries import PatientStore
 from infra.jobs.revival import revive
 from infra.jobs.scratch import scratch
 from infra.jobs.slots import Slots
+from infra.jobs.tools import Tools
 from infra.settings import Settings
 from infra.storage.dataset_cache import DatasetCache
 from infra.storage.store import ObjectStore

@@ -18,8 +18,9 @@ from infra.execution.messages import Crashed, Failed, Finished, Progressed
 from infra.jobs.catalogue import Catalogue
 from infra.jobs.delivery import Delivery
 from infra.jobs.faults import LastResort
-from infra.jobs.lifecycle import Lifecycle, Tools
+from infra.jobs.lifecycle import Lifecycle
 from infra.jobs.slots import Slots
+from infra.jobs.tools import Tools
 
 DONE = Finished(summary="Done")
 

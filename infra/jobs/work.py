@@ -1,0 +1,33 @@
+"""What is to be done: a request, checked and made ready for an executor."""
+
+from dataclasses import dataclass
+
+from events.outcomes import DatasetRegistered
+from events.requests import JobRequested
+from handlers.contract import Inputs
+from handlers.registry import HandlerSpec
+from infra.execution.messages import Task
+
+from .workplace import Workplace
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done: a valid request, who does it, and on which dataset."""
+
+    request: JobRequested
+    handler: HandlerSpec
+    dataset: DatasetRegistered | None
+
+    def task(self, task_id: str, inputs: Inputs, place: Workplace) -> Task:
+        model = type(self.request)
+        return Task(
+            task_id=task_id,
+            entry=self.handler.entry,
+            request_model=f"{model.__module__}:{model.__qualname__}",
+            request=self.request.model_dump(mode="json"),
+            inputs=inputs,
+            out_dir=place.out,
+            keep_dir=place.keep,
+            seed=self.request.seed,
+        )
