@@ -56,7 +56,7 @@ class Agent:
         await _first(self._app._crashed.wait(), self._other_log.wait())
         if self._other_log.is_set():
             return "the broker has lost its log and begun another"
-        return repr(self._app.crash_reason)
+        return f"{self.name} died: {self._app.crash_reason!r}"
 
     async def stop(self) -> None:
         """Stops what still runs, commits what is acknowledged and leaves the group, all within a time limit."""
@@ -93,9 +93,11 @@ class Agent:
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
     """Returns when the first of them does."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _delivery(message: Any, epoch: str) -> Delivery:

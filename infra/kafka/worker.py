@@ -6,9 +6,9 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from events.topics import JobKind, Topic
 from handlers.registry import HANDLERS, PROFILE
@@ -53,10 +53,7 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
             await revive(tools.store, tools.outcomes, epoch)
         slots = tools.slots
         agents = [_agent(name, tools, settings, epoch) for name in names]
-        starting = asyncio.gather(*(agent.start() for agent in agents))
-        starting.add_done_callback(lambda started: None if started.cancelled() or started.exception() else ready())
-        code = await _until_stopped(agents, stop)
-        starting.cancel()
+        code = await _until_stopped(agents, ready, stop)
         drained = await slots.drain(settings.drain_s if code == 0 else 0)
         log.info("stopping", drained=drained)
         await asyncio.gather(*(agent.stop() for agent in agents))
@@ -123,15 +120,26 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _until_stopped(agents: list[Agent], stop: asyncio.Event) -> int:
-    """0 when asked to stop, 1 when an agent died."""
-    watch: list[asyncio.Task[Any]] = [asyncio.create_task(agent.failed()) for agent in agents]
+async def _until_stopped(agents: list[Agent], ready: Callable[[], None], stop: asyncio.Event) -> int:
+    """Starts the agents and lets them work; 0 when asked to stop, 1 when one cannot start or dies."""
     asked = asyncio.create_task(stop.wait())
-    done, pending = await asyncio.wait([*watch, asked], return_when=asyncio.FIRST_COMPLETED)
+    failures = [asyncio.create_task(wait) for wait in (_start(agents, ready), *(agent.failed() for agent in agents))]
+    done, pending = await asyncio.wait([asked, *failures], return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
     if asked in done:
         return 0
-    died = [(agent.name, task.result()) for agent, task in zip(agents, watch, strict=True) if task in done]
-    log.error("agent_died", agents=died)
+    log.error("agent_died", reasons=[task.result() for task in failures if task in done])
     return 1
+
+
+async def _start(agents: list[Agent], ready: Callable[[], None]) -> str:
+    """Returns only when an agent could not be started, with the reason."""
+    try:
+        await asyncio.gather(*(agent.start() for agent in agents))
+    except (KafkaError, OSError) as error:
+        return f"cannot start: {error!r}"
+    ready()
+    never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    return await never
