@@ -80,14 +80,12 @@ def _disk(settings: "Settings") -> Finding:
 
 
 async def _broker(settings: "Settings") -> list[Finding]:
-    from events.errors import BrokerUnreachable
     from infra.kafka.topics import partition_counts
 
     try:
         counts = await partition_counts(settings)
-    except BrokerUnreachable as error:
-        fact, _, remedy = explain(error)[0].partition(": ")
-        return [Finding("broker", fact, remedy)]
+    except Exception as error:  # noqa: BLE001 - clients raise what they like
+        return [_wrong("broker", error)]
     which = "embedded: it forgets at restart" if settings.embedded_broker else settings.kafka_security_protocol
     return [Finding("broker", f"answers at {settings.bootstrap_servers} ({which})"), _topics(counts, settings)]
 
@@ -113,8 +111,12 @@ async def _careful(name: str, check: Callable[[], Awaitable[Finding]]) -> Findin
     try:
         return await asyncio.wait_for(check(), _TIMEOUT_S)
     except Exception as error:  # noqa: BLE001 - drivers raise what they like
-        fact, _, remedy = explain(error)[0].partition(": ")
-        return Finding(name, fact, remedy or "see the logs")
+        return _wrong(name, error)
+
+
+def _wrong(name: str, error: Exception) -> Finding:
+    fact, _, remedy = explain(error)[0].partition(": ")
+    return Finding(name, fact, remedy or "see the logs")
 
 
 async def _database(settings: "Settings") -> Finding:

@@ -485,6 +485,7 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_doctor_names_what_is_wrong_and_what_to_do() -> None:
     result = call("doctor", "--json")
     assert result.exit_code == 1
+    assert result.stdout, result.stderr
     findings = {finding["name"]: finding for finding in json.loads(result.stdout)}
     assert findings["data"]["ok"]
     assert "omniscope-ml up" in findings["broker"]["remedy"]
