@@ -13,7 +13,14 @@ _PROOF = {
 
 def missing(extra: str) -> list[str]:
     """The packages that show that the extra is not (wholly) installed."""
-    return [package for package in _PROOF[extra] if find_spec(package) is None]
+    return [package for package in _PROOF[extra] if not _is_there(package)]
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # it is imported already, and has put a module without a spec in its own place, as Faust does
+        return True
 
 
 def require(command: str, *extras: str) -> None:

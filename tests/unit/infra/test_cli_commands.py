@@ -475,6 +475,13 @@ def test_a_bare_install_names_the_extra(command: tuple[str, ...], extra: str, mo
     assert f"pip install 'omniscope-ml[{extra}]'" in result.stderr
 
 
+def test_a_package_that_was_imported_before_is_there() -> None:
+    import faust
+
+    assert faust.__version__
+    assert extras.missing("worker") == []
+
+
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOPIC_PARTITIONS", "many")
     result = call("jobs")
