@@ -25,5 +25,8 @@ HANDLERS: dict[JobKind, HandlerSpec] = {
     ),
 }
 
+#: What the agent for uploads is called; all others are called as their kind.
+DATASETS = "datasets"
+
 #: Looking into an uploaded file is no job of its own, but runs in the same way.
 PROFILE = HandlerSpec("handlers.datasets.profile:run", preload=("pandas", "pyarrow.parquet"), light=True)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 #: A broker that starts a little later than its clients is no reason to give up.
 _BROKER_WAIT_S = 30.0
-#: The agent that registers uploaded files; all others are called as their kind.
-_UPLOADS = "datasets"
 
 
 def agent(
@@ -52,8 +50,9 @@ def agent_names(told: list[str], *, with_noop: bool = False) -> list[str]:
         CliError: a name is unknown.
     """
     from events.topics import JobKind
+    from handlers.registry import DATASETS
 
-    served = [*(kind.value for kind in JobKind if kind is not JobKind.NOOP), _UPLOADS]
+    served = [*(kind.value for kind in JobKind if kind is not JobKind.NOOP), DATASETS]
     chosen: list[str] = []
     for name in (part.strip().replace("-", "_") for text in told for part in text.split(",") if part.strip()):
         if name == "all":

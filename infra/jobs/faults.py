@@ -40,8 +40,14 @@ class LastResort:
             raise
         except Exception as bug:
             log.exception("internal_error", **delivery.place)
-            await lease.held()
-            await shielded(self._outcomes.bury(delivery.as_dead_letter(internal_error(bug))))
+            await bury(self._outcomes, delivery, internal_error(bug), lease)
+
+
+async def bury(outcomes: Outcomes, delivery: Delivery, why: OmniScopeError, lease: Lease) -> None:
+    """Puts a delivery aside as a dead letter."""
+    await lease.held()
+    await shielded(outcomes.bury(delivery.as_dead_letter(why)))
+    log.warning("dead_letter", **delivery.place, reason=why.reason.value, message=why.message)
 
 
 def internal_error(bug: Exception) -> OmniScopeError:

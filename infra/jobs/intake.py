@@ -3,10 +3,8 @@
 A dataset never changes: its manifest is written once, and the same id with other bytes is rejected.
 """
 
-import asyncio
 import os
 import tempfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from infra.execution.messages import FINAL, Failed, Finished, Task
 from .catalogue import Catalogue, Manifest
 from .deadline import Deadline
 from .delivery import Delivery
+from .faults import bury
 from .job import SOURCE
 from .ports import Admitted, DatasetCache, Lease, Outcomes, StoreError
 from .retries import patiently
@@ -52,7 +51,6 @@ class Intake:
         outcomes: Outcomes,
         slots: Slots,
         work_dir: Path,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._catalogue = catalogue
         self._cache = cache
@@ -60,15 +58,13 @@ class Intake:
         self._outcomes = outcomes
         self._slots = slots
         self._work_dir = work_dir
-        self._now = now
 
     async def handle(self, delivery: Delivery, lease: Lease) -> None:
         """One delivery. Its end: registered, rejected, or a dead letter."""
         try:
             upload = delivery.identify()
         except InvalidEvent as refusal:
-            await lease.held()
-            return await shielded(self._outcomes.bury(delivery.as_dead_letter(refusal)))
+            return await bury(self._outcomes, delivery, refusal, lease)
         try:
             event = await self._register(upload)
         except OmniScopeError as refusal:
@@ -103,7 +99,6 @@ class Intake:
 
     async def _profile(self, request: DatasetUploaded, admitted: Admitted) -> dict[str, Any]:
         """What a look into the file tells, taken in a process of its own: the file may be anything."""
-        await asyncio.to_thread(self._work_dir.mkdir, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._work_dir, prefix="intake-") as folder:
             file = DatasetFile(
                 request.dataset_id,
@@ -145,7 +140,7 @@ class Intake:
             uri=request.uri,
             sha256=admitted.sha256,
             size_bytes=admitted.size,
-            registered_at=self._now(),
+            registered_at=datetime.now(UTC),
         )
 
 

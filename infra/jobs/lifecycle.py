@@ -25,7 +25,7 @@ from .arbiter import Outcome, RecordedEvent
 from .claims import Ownership
 from .deadline import Deadline
 from .delivery import Delivery
-from .faults import INFRASTRUCTURE, internal_error
+from .faults import INFRASTRUCTURE, bury, internal_error
 from .job import Job
 from .ports import Lease
 from .progress import ProgressTeller
@@ -50,7 +50,7 @@ class Lifecycle:
         try:
             request = delivery.identify()
         except InvalidEvent as refusal:
-            return await self._bury(delivery, refusal, lease)
+            return await bury(self._tools.outcomes, delivery, refusal, lease)
         job = Job(request, delivery, lease)
         match await claims.own(self._store, request, delivery):
             case Ownership.OURS:
@@ -58,7 +58,7 @@ class Lifecycle:
             case Ownership.REPEATED:
                 return await self._repeat(job)
             case Ownership.CONTRADICTED:
-                return await self._bury(delivery, _reused(job.id), lease)
+                return await bury(self._tools.outcomes, delivery, _reused(job.id), lease)
 
     async def _live(self, job: Job) -> None:
         outcome = await arbiter.find(self._store, job.id)
@@ -203,11 +203,6 @@ class Lifecycle:
         recorded = job.event(word)
         await job.lease.held()
         await self._tools.outcomes.publish(recorded.topic, recorded.event)
-
-    async def _bury(self, delivery: Delivery, why: OmniScopeError, lease: Lease) -> None:
-        await lease.held()
-        await shielded(self._tools.outcomes.bury(delivery.as_dead_letter(why)))
-        log.warning("dead_letter", **delivery.place, reason=why.reason.value, message=why.message)
 
 
 def _reused(job_id: str) -> OmniScopeError:

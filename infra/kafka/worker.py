@@ -11,7 +11,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from events.topics import JobKind, Topic
-from handlers.registry import HANDLERS, PROFILE
+from handlers.registry import DATASETS, HANDLERS, PROFILE
 from infra.execution.local import LocalExecutor
 from infra.jobs.catalogue import Catalogue
 from infra.jobs.faults import LastResort
@@ -32,9 +32,6 @@ from .outcomes import KafkaOutcomes
 from .topics import ensure_topics
 
 log = structlog.get_logger(__name__)
-
-#: The agent that registers uploads; all others are called as their kind.
-DATASETS = "datasets"
 
 
 async def run_agents(settings: Settings, names: Sequence[str], ready: Callable[[], None]) -> int:
