@@ -14,19 +14,13 @@ import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from support.broker import free_port
 
 from events.errors import BrokerUnreachable
 from events.topics import TOPICS, Topic
 from infra.kafka.embedded import BrokerError, EmbeddedBroker
 from infra.kafka.topics import TopicsError, ensure_topics, partition_counts
 from infra.settings import Settings
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture

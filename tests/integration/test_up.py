@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,17 +12,12 @@ from typing import Any, Self
 
 import psutil
 import pytest
+from support.broker import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 OURS = (sys.executable, "-m", "infra.cli")
 GONE_S = 60
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 class Up:
@@ -86,7 +80,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A place of its own, without anything this machine's environment says about brokers or tables."""
     ours = ("KAFKA_", "API_", "DATABASE_", "OMNISCOPE_", "DATASET_", "ARTIFACTS_")
     known = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    ports = {"EMBEDDED_KAFKA_PORT": free_port(), "API_PORT": free_port()}
+    ports = {"EMBEDDED_KAFKA_PORT": str(free_port()), "API_PORT": str(free_port())}
     return {**known, **ports, "DATA_DIR": str(tmp_path / "data"), "WORKER_SLOTS": "1", "KAFKA_SESSION_TIMEOUT_S": "6"}
 
 
@@ -144,7 +138,7 @@ def test_the_whole_way_and_a_clean_end(up: Up, tmp_path: Path) -> None:
     assert second.returncode == 1
     assert f"process {up.ready['pid']}" in second.stderr
 
-    elsewhere = {**up.environment, "DATA_DIR": str(tmp_path / "elsewhere"), "EMBEDDED_KAFKA_PORT": free_port()}
+    elsewhere = {**up.environment, "DATA_DIR": str(tmp_path / "elsewhere"), "EMBEDDED_KAFKA_PORT": str(free_port())}
     taken = call(elsewhere, "up", "--with-noop")
     assert taken.returncode == 1
     assert f"port {up.environment['API_PORT']}" in taken.stderr

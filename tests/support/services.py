@@ -9,16 +9,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from infra.api.tokens import issue
 from infra.kafka.connection import client_settings
 from infra.kafka.topics import ensure_topics
 from infra.settings import Settings
 
 from .broker import free_port
 from .house import EARS, House
+from .reading import ask_api
 
 
 class Services:
@@ -55,15 +54,7 @@ class Services:
 
     async def get(self, path: str, until: Any = None) -> Any:
         """What the API answers; with `until`, asked again until that holds of the answer."""
-        token = issue(self.settings, "test", ["ml:read"], hours=1)
-        address = f"http://127.0.0.1:{self.settings.api_port}"
-        async with httpx.AsyncClient(base_url=address, headers={"authorization": f"Bearer {token}"}) as client:
-            while True:
-                answer = await client.get(path)
-                body = answer.json()
-                if until is None or (answer.status_code == 200 and until(body)):
-                    return body
-                await asyncio.sleep(0.05)  # a read API is polled: it has nothing to await
+        return await ask_api(self.settings, path, until)
 
     def _environment(self) -> dict[str, str]:
         known = self.settings

@@ -11,12 +11,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from infra.api.tokens import issue
 from infra.settings import Settings
 
 from .broker import free_port
+from .reading import ask_api
 
 
 class Up:
@@ -39,14 +37,7 @@ class Up:
 
     async def get(self, path: str, until: Any = None) -> Any:
         """What the API answers; with `until`, asked again until that holds of the answer."""
-        token = issue(self.settings, "test", ["ml:read"], hours=1)
-        address = f"http://127.0.0.1:{self.settings.api_port}"
-        async with httpx.AsyncClient(base_url=address, headers={"authorization": f"Bearer {token}"}) as client:
-            while True:
-                answer = await client.get(path)
-                if until is None or (answer.status_code == 200 and until(answer.json())):
-                    return answer.json()
-                await asyncio.sleep(0.05)  # a read API is polled: it has nothing to await
+        return await ask_api(self.settings, path, until)
 
 
 @asynccontextmanager
