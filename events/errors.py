@@ -27,6 +27,8 @@ class ReasonCode(StrEnum):
     DATASET_REJECTED = "dataset_rejected"
     DATASET_CHANGED = "dataset_changed"
     KIND_UNAVAILABLE = "kind_unavailable"
+    MODEL_UNKNOWN = "model_unknown"
+    PLAN_MISSING = "plan_missing"
 
     # A dataset that cannot be learned from as asked.
     TARGET_MISSING = "target_missing"
@@ -54,6 +56,7 @@ class ReasonCode(StrEnum):
 
     # A job that was started and did not come to its end.
     TRAINING_FAILED = "training_failed"
+    ROW_IN_ARTIFACT = "row_in_artifact"
     HANDLER_ERROR = "handler_error"
     CRASHED = "crashed"
     OUT_OF_MEMORY = "out_of_memory"

@@ -139,6 +139,10 @@ class ModelFacts(Fact):
     warnings: list[str] = []
     #: Members of the trained model, best first: name, validation score, seconds.
     leaderboard: list[dict[str, Any]] = []
+    #: What the picture shows (roc, calibration, …) → its path in the artifact.
+    pictures: dict[str, str] = {}
+    #: What a fit came down to (models, parameters, iterations, weights): enough to replay it without a clock.
+    plan: dict[str, Any] = {}
 
 
 class ModelCompleted(ModelFacts):

@@ -80,6 +80,8 @@ class AutomlRequested(TrainingRequested):
         "medium_quality", "good_quality", "high_quality", "best_quality", "medium", "good", "high", "best"
     ] = "good_quality"
     hyperparameter_tuning: bool = False
+    #: A model whose recorded plan is replayed, without a clock, in place of a search.
+    rerun_of: Identifier | None = None
 
 
 class DeepLearningRequested(TrainingRequested):

@@ -28,6 +28,8 @@ _DETAILS: dict[str, Any] = {
     "classes": None,
     "dataset_sha256": None,
     "n_combination": 0,
+    "pictures": {},
+    "plan": {},
 }
 """What `ml_models.details` may hold, and what is said where an older event did not tell it."""
 

@@ -101,6 +101,10 @@ class ModelResults(ModelSummary):
     """Below ARTIFACTS_URI: an MLflow model directory."""
     files: dict[str, str]
     """Each file of the artifact and its SHA-256."""
+    pictures: dict[str, str]
+    """What a picture shows (roc, calibration, …) and its path in the artifact."""
+    plan: dict[str, Any]
+    """What the fit came down to: enough to replay it without a clock."""
     dataset_sha256: str | None
     mlflow_run_id: str | None
     promoted_by: str | None

@@ -35,7 +35,7 @@ _NOTHING: dict[str, Any] = {
 
 #: Fields of the event that have no column of their own and are kept together.
 _DETAILS = {
-    "n_combination", "classes", "warnings", "leaderboard", "environment", "files", "dataset_sha256",
+    "n_combination", "classes", "warnings", "leaderboard", "environment", "files", "dataset_sha256", "pictures", "plan",
 }  # fmt: skip
 _EXPLANATION_DETAILS = {"explainer", "n_samples", "additivity_error", "local_fit", "files"}
 
