@@ -46,13 +46,17 @@ def add(
     build(DatasetUploaded, told)  # what is wrong with it is said before anything is copied
     settings.make_data_dir()
     upload = build(DatasetUploaded, {**told, "uri": copy_into(settings.roots[0], looked)})
-    outcome = run(_publish(settings, upload, timeout if wait else None))
+    outcome = run(publish_upload(settings, upload, timeout if wait else None))
     if as_json:
         print_json(outcome)
     _tell(outcome, as_json)
 
 
-async def _publish(settings: "Settings", upload: "DatasetUploaded", wait_s: float | None) -> dict[str, Any]:
+async def publish_upload(settings: "Settings", upload: "DatasetUploaded", wait_s: float | None) -> dict[str, Any]:
+    """What became of the upload, as far as that is heard within `wait_s`.
+
+    `status` is uploaded (nothing was heard), registered or rejected; beside it the data of the event that says so.
+    """
     from infra.cli.dataset_outcome import DatasetOutcomes
     from infra.cli.publishing import publisher
 

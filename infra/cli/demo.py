@@ -1,20 +1,21 @@
-"""`omniscope-ml demo`: everything once, on real data, by the very commands a person would type."""
+"""`omniscope-ml demo`: `try` on real data, in a place of its own, and the model used as anybody would use it."""
 
-import asyncio
 import json
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from infra.cli.client import api_address
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.extras import require
-from infra.cli.house import Ending, free_port, run_house
-from infra.cli.runtime import load_settings, program, run
+from infra.cli.house import free_port
+from infra.cli.runtime import load_settings, program
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -29,28 +30,30 @@ def demo(
     time_limit: Annotated[int, typer.Option(help="Seconds to train.", min=5)] = 40,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs as well.")] = False,
 ) -> None:
-    """Train a model on real omics data, on an embedded broker of its own; ends by itself within 3 minutes."""
+    """Try it on real omics data, on an embedded broker of its own; ends by itself within 3 minutes."""
     from infra.cli.lock import only_one
-    from infra.cli.up import printer
+    from infra.cli.try_it import in_own_house, wish_for
 
     require("demo", "api", "worker")
     data = demo_data()
+    file, target = Path(data["file"]), data["target"]
     settings = own_settings(load_settings().data_dir)
     settings.make_data_dir()
-    with only_one(settings.data_dir, {"api": api_address(settings), "broker": settings.bootstrap_servers}):
+    about = {"command": "demo", "api": api_address(settings), "broker": settings.bootstrap_servers}
+    with only_one(settings.data_dir, about):
         empty(settings.data_dir)
-        typer.echo(f"The demo runs on a broker and an API of its own; its data: {settings.data_dir}")
-        typer.echo("Starting broker, projector, API and agent (about 10 seconds) …")
-        ending = run(
-            run_house(settings, ["automl", "datasets"], printer(not verbose), lambda: tell(settings, data, time_limit))
-        )
-    if ending is not Ending.TOLD:
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    typer.echo(farewell(settings))
+        told = {"target_column": target, "time_limit": time_limit, "quality": "medium"}
+        wish = wish_for(file, told, report=settings.data_dir)
+        typer.echo(f"{data['title']}\n  source: {data['source']}\n  licence: {data['licence']}\n")
+        asked = ("try", shown(file), "--target", target, "--time-limit", str(time_limit), "--quality", "medium")
+        typer.echo(f"$ {program()} {shlex.join(asked)}")
+        results = in_own_house(settings, wish, verbose=verbose)
+    use_the_model(settings, results, file, target)
+    typer.echo(farewell(settings, wish.report))
 
 
 def demo_data() -> dict[str, str]:
-    """What the demo learns from: `demo/demo.json` names file, id, target, title, source and licence.
+    """What the demo learns from: `demo/demo.json` names file, target, title, source and licence.
 
     Raises:
         CliError: this is no source tree.
@@ -86,77 +89,34 @@ def empty(folder: Path) -> None:
             path.unlink()
 
 
-async def tell(settings: "Settings", data: dict[str, str], time_limit: int) -> None:
-    """The story, step by step: each is a command, shown before it is run."""
-    typer.echo(f"\n{data['title']}\n  source: {data['source']}\n  licence: {data['licence']}")
-    await step(
-        "Upload the data: a file in place, and an event that says so.",
-        "dataset",
-        "add",
-        data["file"],
-        "--id",
-        data["dataset_id"],
-    )
-    await step(
-        f"Ask for a model that predicts «{data['target']}», and watch.",
-        *("submit", "automl", "--dataset", data["dataset_id"], "--target", data["target"]),
-        *("--time-limit", str(time_limit), "--quality", "medium", "--watch"),
-    )
-    model = await asyncio.to_thread(only_model, settings)
-    await script(
-        "Load the model back with MLflow and predict (a few rows of the same table; most of them were learned from).",
-        *("load_and_predict.py", model, data["file"], data["target"]),
-    )
-
-
-async def step(sentence: str, *arguments: str) -> None:
-    """Runs one of our own commands as a person would.
+def use_the_model(settings: "Settings", results: dict[str, Any], file: Path, target: str) -> None:
+    """Predicts a few rows in a process of its own, as a person's program would.
 
     Raises:
         CliError: it failed.
     """
-    await _run(sentence, f"{program()} {' '.join(arguments)}", "-m", "infra.cli", *arguments)
-
-
-async def script(sentence: str, name: str, *arguments: str) -> None:
-    """Runs a script of the demo folder in a process of its own, as a person's program would use the result."""
-    await _run(sentence, f"python demo/{name} {' '.join(arguments)}", str(_FOLDER / name), *arguments)
-
-
-async def _run(sentence: str, shown: str, *arguments: str) -> None:
-    typer.echo(f"\n── {sentence}\n$ {shown}")
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
-    try:
-        code = await process.wait()
-    except asyncio.CancelledError:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        raise
-    if code != ExitCode.OK:
-        raise CliError(f"the demo stops here: the command above ended with exit code {code}")
-
-
-def only_model(settings: "Settings") -> str:
-    """Where the model that was just made lies."""
-    from infra.cli.client import ApiClient
     from infra.cli.models import model_directory
 
-    with ApiClient(settings) as client:
-        newest = client.pages("/api/ml/models/list", 1)[0]
-        return model_directory(client.results(newest["model_id"]), settings)
+    script, model = _FOLDER / "load_and_predict.py", model_directory(results, settings)
+    typer.echo(
+        "\nThe model is an MLflow directory: it predicts without anything of ours (here rows it partly learned from)."
+    )
+    typer.echo(f"$ python {shlex.join([shown(script), shown(Path(model)), shown(file), target])}")
+    ran = subprocess.run([sys.executable, script, model, file, target], check=False)  # noqa: S603 - our own script
+    if ran.returncode != ExitCode.OK:
+        raise CliError(f"the demo stops here: the command above ended with exit code {ran.returncode}")
 
 
-def farewell(settings: "Settings") -> str:
+def shown(path: Path) -> str:
+    """The path as short as it can be typed from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def farewell(settings: "Settings", report: Path) -> str:
     """What is left, and what to try next."""
-    me = program()
     return (
-        f"\nThat was the whole way: upload → event → agent → model → tables → API. It is all stopped now.\n"
-        f"  model   {Path(settings.artifacts) / 'models'}\n"
-        f"  status  {settings.database}\n"
-        f"  logs    {settings.data_dir / 'logs'}\n"
-        f"\nNow with your own data (a table with a header; one column is what you want to predict):\n"
-        f"  {me} up                                             # in one terminal\n"
-        f"  {me} dataset add YOUR.csv --id mine                 # in another\n"
-        f"  {me} submit automl --dataset mine --target COLUMN --watch\n"
+        f"\nAll stopped. What is left is in {shown(settings.data_dir)}; read {shown(report)} in a browser.\n"
+        f"Now with a table of yours, of which one column is to be predicted:\n"
+        f"  {program()} try YOUR.csv --target COLUMN"
     )

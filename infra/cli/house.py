@@ -128,7 +128,8 @@ async def _start(supervisor: "Supervisor", settings: "Settings", work: list[str]
 
 def environment(settings: "Settings") -> dict[str, str]:
     """What the children see: ours, with everything that was decided here made explicit."""
-    return {**os.environ, "DATA_DIR": str(settings.data_dir), "API_PORT": str(settings.api_port)}
+    ports = {"API_PORT": str(settings.api_port), "EMBEDDED_KAFKA_PORT": str(settings.embedded_kafka_port)}
+    return {**os.environ, "DATA_DIR": str(settings.data_dir), **ports}
 
 
 def with_port(settings: "Settings") -> "Settings":

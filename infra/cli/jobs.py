@@ -1,6 +1,7 @@
 """Jobs: the list, and watching one until it ends."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -94,15 +95,24 @@ def follow(
     return ExitCode.OK if final["status"] == "completed" else ExitCode.FAILED
 
 
-def until_final(client: ApiClient, job_id: str, *, as_json: bool, patience_s: float) -> dict[str, Any]:
-    """The job's last status, its way there shown as it goes."""
+def until_final(
+    client: ApiClient,
+    job_id: str,
+    *,
+    as_json: bool,
+    patience_s: float,
+    pause: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """The job's last status, its way there shown as it goes. `pause` may raise to end the watching."""
     from infra.cli.progress import view
 
     with view(as_json, console()) as show:
-        return _poll(client, job_id, show, patience_s)
+        return _poll(client, job_id, show, patience_s, pause)
 
 
-def _poll(client: ApiClient, job_id: str, show: "View", patience_s: float) -> dict[str, Any]:
+def _poll(
+    client: ApiClient, job_id: str, show: "View", patience_s: float, pause: Callable[[float], None]
+) -> dict[str, Any]:
     known_by = time.monotonic() + patience_s
     answered = time.monotonic()
     while True:
@@ -120,7 +130,7 @@ def _poll(client: ApiClient, job_id: str, show: "View", patience_s: float) -> di
                 show.finish(job)
                 return job
             show.update(job)
-        time.sleep(_EVERY_S)
+        pause(_EVERY_S)
 
 
 def _took(job: dict[str, Any]) -> str:

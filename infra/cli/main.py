@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import datasets, demo, doctor, jobs, models, services, submit, token, up
+from infra.cli import datasets, demo, doctor, jobs, models, services, submit, token, try_it, up
 from infra.cli.errors import ExitCode, debugging, explain
 
 
@@ -64,6 +64,7 @@ def options(
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 
+app.command("try")(try_it.try_it)
 app.command()(up.up)
 app.command()(demo.demo)
 app.add_typer(datasets.app, name="dataset")

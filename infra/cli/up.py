@@ -42,7 +42,8 @@ def up(
         announce_json(settings) if as_json else announce(settings)
         await asyncio.Event().wait()
 
-    with only_one(settings.data_dir, {"api": api_address(settings), "broker": settings.bootstrap_servers}):
+    about = {"command": "up", "work": work, "api": api_address(settings), "broker": settings.bootstrap_servers}
+    with only_one(settings.data_dir, about):
         typer.echo(f"OmniScope ML starts. Data and logs: {settings.data_dir}. Stop it with Ctrl-C.", err=True)
         ending = run(run_house(settings, work, printer(quiet), until_stopped))
     # Being stopped is how this command ends well; only a second, impatient signal is an interruption.

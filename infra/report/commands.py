@@ -61,7 +61,10 @@ def loading(results: Mapping[str, Any], place: Place) -> list[Snippet]:
     ]
     if "://" not in path:
         found.append(
-            Snippet("In another environment, first", f"pip install -r {shlex.quote(f'{path}/requirements.txt')}")
+            Snippet(
+                "In another environment: what it was made with, first",
+                f"pip install -r {shlex.quote(f'{path}/requirements.txt')}",
+            )
         )
     name = results.get("registered_name")
     if name:
@@ -99,7 +102,7 @@ def request(results: Mapping[str, Any], program: str) -> str:
     asked = {
         name: value
         for name, value in results["training_config"].items()
-        if name not in _NOT_SENT and value not in (None, False, {}) and not _nothing_told(value)
+        if name not in _NOT_SENT and value is not None and value is not False and not _nothing_told(value)
     }
     if results["model_type"] == "automl" and set(asked) <= set(_OPTIONS):
         told = [f"{option} {shlex.quote(str(asked[name]))}" for name, option in _OPTIONS.items() if name in asked]

@@ -1,8 +1,10 @@
 """What a report says, as plain data: made from what the read API tells, before anybody thinks of its looks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from handlers.metrics import is_better
 
 from .commands import Place, Snippet, again, loading
 from .metrics import Metric, metric
@@ -68,6 +70,7 @@ class ReportData:
     warnings: tuple[str, ...]
     scores: tuple[Score, ...]
     baseline: str
+    ahead: str
     intervals_note: str
     pictures: tuple[Picture, ...]
     split: tuple[Fact, ...]
@@ -95,7 +98,7 @@ def report_data(
         dataset: the dataset's entry in the list of datasets, or the data of its `ml.dataset.registered`.
     """
     config = results["training_config"]
-    members = results.get("leaderboard") or []
+    members = _shown(results.get("leaderboard") or [])
     name = (dataset or {}).get("name") or results["dataset_id"]
     return ReportData(
         title=f"Predicting «{results['target_column']}»",
@@ -105,6 +108,7 @@ def report_data(
         warnings=(*(results.get("warnings") or []), *pictures.problems),
         scores=tuple(_scores(results)),
         baseline=results["baseline"]["name"],
+        ahead=_ahead(results),
         intervals_note=_intervals_note(config.get("group_column")),
         pictures=pictures.shown,
         split=tuple(_split(results)),
@@ -135,6 +139,14 @@ def _scores(results: Mapping[str, Any]) -> Iterable[Score]:
             baseline=figure(plain["metrics"].get(name)),
             baseline_interval=interval(plain["intervals"].get(name)),
         )
+
+
+def _ahead(results: Mapping[str, Any]) -> str:
+    """In how many of the metrics that both have the model is ahead: one good figure is easily found among nine."""
+    own, other = results["metrics"], results["baseline"]["metrics"]
+    both = [name for name in own if name in other]
+    n_ahead = sum(is_better(name, own[name], other[name]) for name in both)
+    return f"The model is ahead in {n_ahead} of {len(both)}." if both else ""
 
 
 def _intervals_note(group: str | None) -> str:
@@ -196,6 +208,16 @@ def _model(results: Mapping[str, Any]) -> Iterable[Fact]:
 def _listed(names: list[str], most: int = 12) -> str:
     told = ", ".join(names[:most])
     return told if len(names) <= most else f"{told} and {len(names) - most} more"
+
+
+def _shown(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the copies that AutoGluon refits on all training rows: they have no validation score of their own."""
+    names = {member.get("name") for member in members}
+    return [member for member in members if not _is_copy(str(member.get("name")), names)]
+
+
+def _is_copy(name: str, names: Collection[object]) -> bool:
+    return name.endswith(_REFITTED) and name.removesuffix(_REFITTED) in names
 
 
 def _members(members: list[dict[str, Any]], results: Mapping[str, Any]) -> Iterable[Member]:

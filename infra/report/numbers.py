@@ -1,5 +1,6 @@
-"""Figures as a reader wants them: four digits, a true minus sign, no exponents where they can be helped."""
+"""Figures as a reader wants them: three decimals or four digits, so that they stand in line, and a true minus sign."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -7,7 +8,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def figure(value: object) -> str:
-    """`0.9731`, `12,340`, `−0.25`; what is no number is told as it is, and nothing as a dash."""
+    """`0.973`, `12.34`, `12,340`, `−0.250`; what is no number is told as it is, and nothing as a dash."""
     if value is None:
         return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -17,13 +18,15 @@ def figure(value: object) -> str:
 
 
 def _four_digits(value: float) -> str:
-    if 1e4 <= abs(value) < 1e15:
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
+    size = abs(value)
+    if not math.isfinite(value) or size >= 1e15 or 0 < size < 1e-3:
+        return f"{value:.3g}"
+    decimals = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
+    return f"{value:,.{decimals}f}"
 
 
 def interval(low_high: Sequence[float] | None) -> str:
-    """`0.91 to 0.98`, or nothing where there is none."""
+    """`0.910 to 0.980`, or nothing where there is none."""
     return f"{figure(float(low_high[0]))} to {figure(float(low_high[1]))}" if low_high else ""
 
 

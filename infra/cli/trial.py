@@ -1,0 +1,141 @@
+"""From a file to a report, in a house that stands: the one way that `try` and `demo` go."""
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from infra.cli.client import ApiClient
+from infra.cli.console import counted
+from infra.cli.errors import CliError
+from infra.cli.runtime import program
+
+if TYPE_CHECKING:
+    from events.requests import AutomlRequested
+    from infra.cli.dataset_files import LocalFile
+    from infra.settings import Settings
+
+#: How long an upload may take to be looked into, and a published job to be written down.
+_UPLOAD_S = 300.0
+_PATIENCE_S = 30.0
+#: A registration follows a completed job within seconds, or later: a report does not wait for it for long.
+_REGISTRATION_S = 10.0
+_EVERY_S = 0.4
+#: Whether a house registers what it makes.
+_HAS_REGISTRAR = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to try: a file, what to train on it, and where the report goes."""
+
+    file: "LocalFile"
+    request: "AutomlRequested"
+    report: Path
+
+
+class Trial:
+    """One upload, one training, one report, where `settings` find broker and API. `results` come with the model."""
+
+    def __init__(self, settings: "Settings", wish: Wish) -> None:
+        self._settings = settings
+        self._wish = wish
+        self._given_up = threading.Event()
+        self.job_id: str | None = None
+        self.results: dict[str, Any] = {}
+
+    async def run(self) -> None:
+        """All of it, told as it goes.
+
+        Raises:
+            CliError: the upload was rejected, the training failed, or somebody does not answer.
+        """
+        dataset = await self._upload()
+        await self._submit()
+        try:
+            self.results = await asyncio.to_thread(self._follow)
+        finally:
+            self._given_up.set()  # or a thread would go on asking after we were told to stop
+        await self._write_report(dataset)
+        typer.echo(f"report {self._wish.report}")
+
+    async def _upload(self) -> dict[str, Any]:
+        from events.requests import DatasetUploaded
+        from infra.cli.dataset_files import copy_into
+        from infra.cli.datasets import publish_upload
+        from infra.cli.publishing import build
+
+        file, dataset_id = self._wish.file, self._wish.request.dataset_id
+        self._settings.make_data_dir()
+        uri = await asyncio.to_thread(copy_into, self._settings.roots[0], file)
+        told = {"dataset_id": dataset_id, "uri": uri, "format": file.format, "sha256": file.sha256}
+        upload = build(DatasetUploaded, {**told, "name": file.path.name[:200]})
+        outcome = await publish_upload(self._settings, upload, _UPLOAD_S)
+        if outcome["status"] == "rejected":
+            raise CliError(f"{file.path} cannot be used: {outcome['error']['message']} ({outcome['error']['reason']})")
+        if outcome["status"] != "registered":
+            raise CliError(f"nobody looked into {file.path} within {_UPLOAD_S:g} s: see the logs of the agent")
+        missing = f"{counted(outcome['n_missing'], 'cell')} missing" if outcome["n_missing"] else "nothing missing"
+        typer.echo(f"dataset {dataset_id}: {outcome['n_rows']:,} rows, {outcome['n_columns']:,} columns, {missing}")
+        return outcome
+
+    async def _submit(self) -> None:
+        from infra.cli.publishing import publisher
+
+        request = self._wish.request
+        async with publisher(self._settings) as broker:
+            receipt = await broker.request(request)
+        self.job_id = receipt.job_id
+        typer.echo(f"job     {receipt.job_id}: predicting «{request.target_column}», {request.time_limit} s to train")
+
+    def _follow(self) -> dict[str, Any]:
+        from infra.cli.jobs import told, until_final
+        from infra.cli.models import print_results
+
+        assert self.job_id is not None
+        with ApiClient(self._settings) as client:
+            job = until_final(client, self.job_id, as_json=False, patience_s=_PATIENCE_S, pause=self._pause)
+            if job["status"] != "completed":
+                reason = f" ({job['error']['reason']})" if job.get("error") else ""
+                raise CliError(f"the training {job['status']}: {told(job)}{reason}")
+            results = self._registered(client, job["model_id"])
+        print_results(results, self._settings)
+        return results
+
+    def _registered(self, client: ApiClient, model_id: str) -> dict[str, Any]:
+        """The results, with the model's place in the registry if that is told soon."""
+        until = time.monotonic() + _REGISTRATION_S
+        results = client.results(model_id)
+        while _HAS_REGISTRAR and not results["registered_name"] and time.monotonic() < until:
+            self._pause(_EVERY_S)
+            results = client.results(model_id)
+        return results
+
+    def _pause(self, seconds: float) -> None:
+        if self._given_up.wait(seconds):
+            raise GivenUp
+
+    async def _write_report(self, dataset: dict[str, Any]) -> None:
+        from infra.cli.models import model_directory
+        from infra.report.commands import Place
+        from infra.report.data import report_data
+        from infra.report.pictures import read_pictures
+        from infra.report.rendering import render, save
+        from infra.storage.store import ObjectStore
+
+        place = Place(
+            model=model_directory(self.results, self._settings),
+            data_dir=str(self._settings.data_dir),
+            program=program(),
+            tracking_uri=self._settings.tracking_uri,
+        )
+        pictures = await read_pictures(ObjectStore.open(self._settings.artifacts), self.results)
+        save(render(report_data(self.results, dataset, pictures, place)), self._wish.report)
+
+
+class GivenUp(Exception):
+    """Nobody waits any more for what this thread was to find out."""

@@ -1,0 +1,160 @@
+"""`omniscope-ml try`: a person's own file, from nothing running to a report, in one command."""
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infra.cli.client import ApiClient, api_address
+from infra.cli.errors import CliError, ExitCode
+from infra.cli.extras import require
+from infra.cli.house import Ending, run_house
+from infra.cli.runtime import load_settings, program, run
+
+if TYPE_CHECKING:
+    from infra.cli.lock import AlreadyRuns
+    from infra.cli.trial import Wish
+    from infra.settings import Settings
+
+#: What the agent of a house of our own works on.
+_WORK = ["automl", "datasets"]
+#: A house that is just starting answers within this time.
+_READY_S = 60.0
+_EVERY_S = 0.4
+_ALARMING = (" ERROR ", " CRITICAL ")
+
+
+def try_it(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, Parquet, Feather or AnnData (.h5ad).")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    group: Annotated[str | None, typer.Option(help="Rows that share this column's value stay together.")] = None,
+    exclude: Annotated[
+        str | None, typer.Option(help="Columns not to learn from, separated by commas, or @FILE with one a line.")
+    ] = None,
+    time_limit: Annotated[int, typer.Option(help="Seconds to train.", min=5)] = 60,
+    quality: Annotated[str | None, typer.Option(help="medium, good, high or best.  [default: good]")] = None,
+    report: Annotated[Path | None, typer.Option(help="The report's place.  [default: ./<file>-report.html]")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs as well.")] = False,
+) -> None:
+    """Train a model on a file of yours and write a report: starts what is needed, and ends by itself."""
+    require("try", "api", "worker")
+    settings = load_settings()
+    told = {"target_column": target, "group_column": group, "time_limit": time_limit, "quality": quality}
+    wish = wish_for(file, told, exclude=exclude, report=report)
+    settings.make_data_dir()
+    carry_out(settings, wish, verbose=verbose)
+
+
+def wish_for(file: Path, told: Mapping[str, Any], *, exclude: str | None = None, report: Path | None = None) -> "Wish":
+    """What is asked for, checked as far as that is possible before anything runs.
+
+    Raises:
+        CliError: the file is not there, an option makes no sense, or the report has no place to go.
+        handlers.contract.JobRefused: the file cannot be learned from in this way.
+    """
+    from events.requests import AutomlRequested
+    from infra.cli.dataset_files import look_at
+    from infra.cli.look_ahead import refuse_early, report_path
+    from infra.cli.publishing import build, whoami
+    from infra.cli.submit import columns
+    from infra.cli.trial import Wish
+
+    looked = look_at(file, None)
+    place = report_path(report, file, Path.cwd())
+    also = {"dataset_id": looked.default_id, "exclude_columns": columns(exclude), "created_by": whoami()}
+    request = build(AutomlRequested, {**told, **also})
+    refuse_early(request, looked)
+    return Wish(looked, request, place)
+
+
+def carry_out(settings: "Settings", wish: "Wish", *, verbose: bool) -> None:
+    """Trains and reports, in the house that runs on this data directory, else in one of our own.
+
+    Raises:
+        CliError: it did not work out.
+        typer.Exit: somebody asked to stop.
+    """
+    from infra.cli.addresses import with_free_ports
+    from infra.cli.lock import AlreadyRuns, only_one
+
+    own = with_free_ports(settings)
+    about = {"command": "try", "api": api_address(own), "broker": own.bootstrap_servers}
+    with ExitStack() as held:
+        try:
+            held.enter_context(only_one(settings.data_dir, about))
+        except AlreadyRuns as other:
+            in_running_house(settings, wish, other)
+        else:
+            in_own_house(own, wish, verbose=verbose)
+
+
+def in_own_house(settings: "Settings", wish: "Wish", *, verbose: bool) -> dict[str, Any]:
+    """Starts all that is needed, stops it at the end, whatever that is, and returns the model's results."""
+    from infra.cli.trial import Trial
+    from infra.cli.up import printer
+
+    hear = printer(only_what_is_wrong=False) if verbose else alarms
+    if not settings.embedded_broker:
+        raise CliError(
+            f"KAFKA_BOOTSTRAP_SERVERS names a broker that others may use ({settings.bootstrap_servers}): start "
+            f"`{program()} up` first, or unset it, and a broker of your own is started",
+            ExitCode.USAGE,
+        )
+    trial = Trial(settings, wish)
+    typer.echo("Starting broker, projector, API and agent (about 10 seconds) …")
+    ending = run(run_house(settings, _WORK, hear, trial.run))
+    if ending is not Ending.TOLD:
+        later = "; its training starts again with the next `up` or `try` here" if trial.job_id else ""
+        typer.echo(f"stopped: there is no report{later}", err=True)
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    return trial.results
+
+
+def alarms(name: str, line: str) -> None:
+    """Prints of the services' lines only those that a person who wants a model must see; the logs have all."""
+    if any(word in line for word in _ALARMING):
+        typer.echo(f"{name:9} | {line}", err=True)
+
+
+def in_running_house(settings: "Settings", wish: "Wish", other: "AlreadyRuns") -> None:
+    """Uses what `up` runs on this data directory, and leaves it running.
+
+    Raises:
+        CliError: it is no `up`, does not answer, or does not work on what is needed.
+    """
+    from infra.cli.addresses import settings_of
+    from infra.cli.trial import Trial
+
+    if other.about.get("command") != "up":
+        raise other
+    found, process = settings_of(settings, other.about), f"process {other.about['pid']}"
+    lacking = [name for name in _WORK if name not in other.about.get("work", _WORK)]
+    if lacking and found.embedded_broker:
+        raise CliError(
+            f"the running `up` ({process}) does not work on {' and '.join(lacking)}: start it without --kinds"
+        )
+    typer.echo(f"Using the `up` that runs on {found.data_dir} ({process}).")
+    trial = Trial(found, wish)
+    try:
+        _until_ready(found)
+        run(trial.run())
+    except KeyboardInterrupt:
+        later = f"; its training goes on: {program()} watch {trial.job_id}" if trial.job_id else ""
+        raise CliError(f"stopped: there is no report{later}", ExitCode.INTERRUPTED) from None
+
+
+def _until_ready(settings: "Settings") -> None:
+    """Returns when the API answers: the house may have been started a moment ago."""
+    until = time.monotonic() + _READY_S
+    with ApiClient(settings) as client:
+        while True:
+            try:
+                client.get("/readyz")
+                return
+            except CliError as error:
+                if error.code is not ExitCode.UNREACHABLE or time.monotonic() >= until:
+                    raise
+                time.sleep(_EVERY_S)
