@@ -51,7 +51,9 @@ def _picture(kind: _Kind, told: Told, model: dict[int, Curves], baseline: dict[i
     is_binary = len(told.labels) == 2
     single = {} if is_binary else _drawn(told.said, model)
     entries = _entries(kind, told, mean, plain, single, is_banded=not is_binary and not single)
-    canvas = Canvas(_TOP + _SIZE + _BELOW + legend_height(len(entries), _COLUMNS) + 4, *_words(kind, told))
+    canvas = Canvas(
+        _TOP + _SIZE + _BELOW + legend_height(len(entries), _COLUMNS) + 4, *_words(kind, told, n_drawn=len(single))
+    )
     axes = _square(canvas, kind)
     _reference(axes, kind, told, is_binary)
     if not is_binary and not single:
@@ -65,11 +67,11 @@ def _picture(kind: _Kind, told: Told, model: dict[int, Curves], baseline: dict[i
     return Picture(kind.name, canvas, _about(kind, mean, plain), _figures(kind, told, model, baseline))
 
 
-def _words(kind: _Kind, told: Told) -> tuple[str, str]:
+def _words(kind: _Kind, told: Told, n_drawn: int) -> tuple[str, str]:
     if len(told.labels) == 2:
         return f"{kind.title} for «{trimmed(told.labels[1], 30)}»", told.subtitle
-    rows = np.bincount(told.said.y.astype(int))
-    rare = ", rare classes in the mean only" if ((rows > 0) & (rows < FEWEST)).any() else ""
+    left_out = n_drawn and n_drawn < len(np.unique(told.said.y))
+    rare = ", rare classes in the mean only" if left_out else ""
     return f"{kind.title}{'s' * (kind is _ROC)}, each class against the rest", told.subtitle + rare
 
 

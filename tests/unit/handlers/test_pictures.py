@@ -104,6 +104,15 @@ def test_calibration_counts_every_row_in_bins_of_five_or_more(ten: dict[str, Any
     assert hits == pytest.approx((said.y == said.predicted).sum(), abs=0.05)
 
 
+def test_a_class_of_fewer_than_five_rows_has_no_curve_of_its_own(tmp_path: Path) -> None:
+    three = classes(3, 40)
+    said = Predictions(np.where(np.arange(40) < 2, 2, three.y % 2), three.predicted, three.probabilities)
+    found = drawn(tmp_path, said)["roc"]
+    assert [one["label"] for one in found["classes"]] == ["class 0", "class 1"]
+    assert found["model"]["auroc"] == pytest.approx(score(said)["auroc"], abs=1e-4)
+    assert "rare classes in the mean only" in (tmp_path / "roc.svg").read_text("utf-8")
+
+
 def test_two_classes_are_told_by_the_positive_one(tmp_path: Path) -> None:
     said = classes(2, 114)
     found = drawn(tmp_path, said, labels=["benign", "malignant"])
