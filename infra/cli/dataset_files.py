@@ -46,6 +46,9 @@ def look_at(path: Path, told_format: str | None) -> LocalFile:
     """
     from handlers.datasets.formats import FORMATS, format_of_name
 
+    if not path.is_file():
+        why = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise CliError(f"{path} {why}", ExitCode.NOT_FOUND)
     format_ = told_format or format_of_name(path.name)
     if format_ not in FORMATS:
         raise CliError(
@@ -53,9 +56,6 @@ def look_at(path: Path, told_format: str | None) -> LocalFile:
             f"{' is not known' if told_format else ''}: use --format with one of {', '.join(FORMATS)}",
             ExitCode.USAGE,
         )
-    if not path.is_file():
-        why = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise CliError(f"{path} {why}", ExitCode.NOT_FOUND)
     with path.open("rb") as file:
         return LocalFile(path, hashlib.file_digest(file, "sha256").hexdigest(), format_)
 

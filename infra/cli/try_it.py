@@ -36,6 +36,7 @@ def try_it(
     ] = None,
     time_limit: Annotated[int, typer.Option(help="Seconds to train.", min=5)] = 60,
     quality: Annotated[str | None, typer.Option(help="medium, good, high or best.  [default: good]")] = None,
+    file_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, parquet, feather, h5ad.")] = None,
     report: Annotated[Path | None, typer.Option(help="The report's place.  [default: ./<file>-report.html]")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs as well.")] = False,
 ) -> None:
@@ -43,13 +44,20 @@ def try_it(
     require("try", "api", "worker")
     settings = load_settings()
     told = {"target_column": target, "group_column": group, "time_limit": time_limit, "quality": quality}
-    wish = wish_for(file, told, exclude=exclude, report=report)
+    wish = wish_for(file, told, file_format=file_format, exclude=exclude, report=report)
     settings.make_data_dir()
     carry_out(settings, wish, verbose=verbose)
 
 
-def wish_for(file: Path, told: Mapping[str, Any], *, exclude: str | None = None, report: Path | None = None) -> "Wish":
-    """What is asked for, checked as far as that is possible before anything runs.
+def wish_for(
+    file: Path,
+    told: Mapping[str, Any],
+    *,
+    file_format: str | None = None,
+    exclude: str | None = None,
+    report: Path | None = None,
+) -> "Wish":
+    """What is asked for (`told`: fields of the request), checked as far as that is possible before anything runs.
 
     Raises:
         CliError: the file is not there, an option makes no sense, or the report has no place to go.
@@ -62,7 +70,7 @@ def wish_for(file: Path, told: Mapping[str, Any], *, exclude: str | None = None,
     from infra.cli.submit import columns
     from infra.cli.trial import Wish
 
-    looked = look_at(file, None)
+    looked = look_at(file, file_format)
     place = report_path(report, file, Path.cwd())
     also = {"dataset_id": looked.default_id, "exclude_columns": columns(exclude), "created_by": whoami()}
     request = build(AutomlRequested, {**told, **also})
@@ -95,6 +103,7 @@ def in_own_house(settings: "Settings", wish: "Wish", *, verbose: bool) -> dict[s
     """Starts all that is needed, stops it at the end, whatever that is, and returns the model's results."""
     from infra.cli.trial import Trial
     from infra.cli.up import printer
+    from infra.cli.withdrawal import withdraw
 
     hear = printer(only_what_is_wrong=False) if verbose else alarms
     if not settings.embedded_broker:
@@ -105,10 +114,13 @@ def in_own_house(settings: "Settings", wish: "Wish", *, verbose: bool) -> dict[s
         )
     trial = Trial(settings, wish)
     typer.echo("Starting broker, projector, API and agent (about 10 seconds) …")
-    ending = run(run_house(settings, _WORK, hear, trial.run))
+    try:
+        ending = run(run_house(settings, _WORK, hear, trial.run))
+    finally:
+        if trial.job_id and not trial.results:
+            run(withdraw(settings, trial.job_id, wish.request.created_by))
     if ending is not Ending.TOLD:
-        later = "; its training starts again with the next `up` or `try` here" if trial.job_id else ""
-        typer.echo(f"stopped: there is no report{later}", err=True)
+        typer.echo("stopped: there is no report, and nothing runs any more", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED)
     return trial.results
 
