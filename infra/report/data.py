@@ -8,7 +8,7 @@ from handlers.metrics import is_better
 
 from .commands import Place, Snippet, again, loading
 from .metrics import Metric, metric
-from .numbers import figure, interval, moment, seconds
+from .numbers import figure, interval, moment, seconds, short
 from .pictures import Picture, Pictures
 from .verdict import Range, Verdict, ranges, verdict
 
@@ -101,8 +101,8 @@ def report_data(
     members = _shown(results.get("leaderboard") or [])
     name = (dataset or {}).get("name") or results["dataset_id"]
     return ReportData(
-        title=f"Predicting «{results['target_column']}»",
-        subtitle=f"from {name}, by {results['model_name']}, {moment(str(results['created_at']))}",
+        title=f"Predicting «{short(results['target_column'])}»",
+        subtitle=f"from {short(name)}, by {results['model_name']}, {moment(str(results['created_at']))}",
         verdict=verdict(results),
         ranges=ranges(results),
         warnings=(*(results.get("warnings") or []), *pictures.problems),
@@ -150,7 +150,7 @@ def _ahead(results: Mapping[str, Any]) -> str:
 
 
 def _intervals_note(group: str | None) -> str:
-    drawn = f"whole groups of «{group}»" if group else "test rows"
+    drawn = f"whole groups of «{short(group)}»" if group else "test rows"
     return f"Below each score: its 95 % interval, from drawing {drawn} again and again (bootstrap percentiles)."
 
 
@@ -163,7 +163,9 @@ def _split(results: Mapping[str, Any]) -> Iterable[Fact]:
 
 
 def _split_note(group: str | None) -> str:
-    whole = f"All rows of one «{group}» are on one side." if group else "Each row stands alone: no group was named."
+    whole = (
+        f"All rows of one «{short(group)}» are on one side." if group else "Each row stands alone: no group was named."
+    )
     return (
         f"{whole} The split follows from the file's bytes, the target and the group column alone, not from a seed: "
         "models with the same split were scored on the same rows and may be compared."

@@ -1,4 +1,4 @@
-"""Figures as a reader wants them: three decimals or four digits, so that they stand in line, and a true minus sign."""
+"""Figures and names as a reader wants them: three decimals or four digits, so that they stand in line; no novels."""
 
 import math
 from collections.abc import Sequence
@@ -23,6 +23,11 @@ def _four_digits(value: float) -> str:
         return f"{value:.3g}"
     decimals = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
     return f"{value:,.{decimals}f}"
+
+
+def short(name: str, longest: int = 100) -> str:
+    """A name for a sentence: the whole of a long one stands elsewhere."""
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def interval(low_high: Sequence[float] | None) -> str:

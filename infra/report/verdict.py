@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .metrics import metric
-from .numbers import figure, interval
+from .numbers import figure, interval, short
 
 Standing = Literal["better", "unclear", "worse"]
 
@@ -49,12 +49,13 @@ def verdict(results: Mapping[str, Any]) -> Verdict:
     elif plain["beaten"] and _overlap(own, other):
         standing, doubt = "unclear", "; the intervals overlap, so the difference may be chance"
     elif not plain["beaten"]:
-        doubt = "; the simpler model is the better choice as long as that stays so"
+        doubt = "; of the two, the simpler one is the better choice"
     predicts = "predicts" if plain["beaten"] else "does not predict"
+    compared = f"{_told(results['metrics'].get(name), own)} against {_told(plain['metrics'].get(name), other)}"
     sentence = (
-        f"On {results['n_test']:,} rows that it never saw, the model {predicts} «{results['target_column']}» "
-        f"better than {plain['name']}: {metric(name).in_a_sentence} {_told(results['metrics'].get(name), own)} against "
-        f"{_told(plain['metrics'].get(name), other)} ({metric(name).direction}){doubt}."
+        f"On {results['n_test']:,} rows that it never saw, the model {predicts} «{short(results['target_column'])}» "
+        f"better than the plain baseline, {plain['name']}: {metric(name).in_a_sentence} {compared} "
+        f"({metric(name).direction}){doubt}."
     )
     return Verdict(standing, _HEADLINES[standing], sentence)
 
