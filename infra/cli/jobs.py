@@ -101,13 +101,13 @@ def until_final(
     *,
     as_json: bool,
     patience_s: float,
-    pause: Callable[[float], None] = time.sleep,
+    pause: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """The job's last status, its way there shown as it goes. `pause` may raise to end the watching."""
     from infra.cli.progress import view
 
     with view(as_json, console()) as show:
-        return _poll(client, job_id, show, patience_s, pause)
+        return _poll(client, job_id, show, patience_s, pause or time.sleep)
 
 
 def _poll(

@@ -34,6 +34,9 @@ def try_it(
     exclude: Annotated[
         str | None, typer.Option(help="Columns not to learn from, separated by commas, or @FILE with one a line.")
     ] = None,
+    problem_type: Annotated[
+        str | None, typer.Option(help="classification or regression.  [default: by target]")
+    ] = None,
     time_limit: Annotated[int, typer.Option(help="Seconds to train.", min=5)] = 60,
     quality: Annotated[str | None, typer.Option(help="medium, good, high or best.  [default: good]")] = None,
     file_format: Annotated[str | None, typer.Option("--format", help="csv, tsv, parquet, feather, h5ad.")] = None,
@@ -43,7 +46,13 @@ def try_it(
     """Train a model on a file of yours and write a report: starts what is needed, and ends by itself."""
     require("try", "api", "worker")
     settings = load_settings()
-    told = {"target_column": target, "group_column": group, "time_limit": time_limit, "quality": quality}
+    told = {
+        "target_column": target,
+        "group_column": group,
+        "problem_type": problem_type,
+        "time_limit": time_limit,
+        "quality": quality,
+    }
     wish = wish_for(file, told, file_format=file_format, exclude=exclude, report=report)
     settings.make_data_dir()
     carry_out(settings, wish, verbose=verbose)
