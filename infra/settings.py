@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'omniscope.db'}"
 
     @property
+    def tracking_uri(self) -> str:
+        return self.mlflow_tracking_uri or f"sqlite:///{self.data_dir / 'mlflow.db'}"
+
+    @property
     def artifacts(self) -> str:
         return self.artifacts_uri or str(self.data_dir / "artifacts")
 

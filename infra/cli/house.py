@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: A worker drains its jobs, then leaves its consumer groups: up to 16 s in a broker outage.
 _AGENT_GRACE_S = 30.0
+#: A call to a tracking server that does not answer ends by itself after 10 s, and is made twice.
+_REGISTRAR_GRACE_S = 25.0
 
 
 class Ending(Enum):
@@ -121,6 +123,7 @@ async def _start(supervisor: "Supervisor", settings: "Settings", work: list[str]
     # Stopped in the opposite order: the agent first, so that its last words are still written down.
     await supervisor.start(
         Service.of_ours("projector", "projector"),
+        Service.of_ours("registrar", "registrar", grace_s=_REGISTRAR_GRACE_S),
         Service.of_ours("api", "api"),
         Service.of_ours("agent", "agent", *work, grace_s=settings.drain_s + _AGENT_GRACE_S),
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import datasets, demo, doctor, jobs, models, services, submit, token, try_it, up
+from infra.cli import datasets, demo, doctor, jobs, models, promote, services, submit, token, try_it, up
 from infra.cli.errors import ExitCode, debugging, explain
 
 
@@ -72,10 +72,11 @@ app.add_typer(submit.app, name="submit")
 app.command()(jobs.watch)
 app.command()(jobs.jobs)
 app.command()(models.models)
+app.command()(promote.promote)
 app.command("datasets")(datasets.list_datasets)
 app.command()(token.token)
 app.command()(doctor.doctor)
-for service in (services.agent, services.projector, services.api, services.broker):
+for service in (services.agent, services.projector, services.registrar, services.api, services.broker):
     app.command()(service)
 
 

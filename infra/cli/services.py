@@ -79,6 +79,21 @@ async def _projector(settings: "Settings") -> None:
     await project(settings, stop_on_signals(), tell_ready)
 
 
+def registrar() -> None:
+    """Keep MLflow's runs and registered models: consume outcomes and write them down until stopped."""
+    require("registrar", "worker")
+    settings = load_settings()
+    _log()
+    run(_registrar(settings))
+
+
+async def _registrar(settings: "Settings") -> None:
+    from infra.lifeline import tell_ready
+    from infra.tracking.registrar import run as register
+
+    await register(settings, stop_on_signals(), tell_ready)
+
+
 def api() -> None:
     """Serve the read API until stopped."""
     require("api", "api")

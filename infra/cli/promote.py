@@ -1,0 +1,44 @@
+"""Promoting a model: a person says that it is the one to be used."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infra.cli.client import Api, ApiClient
+from infra.cli.console import Json, print_json
+from infra.cli.models import find_model
+from infra.cli.publishing import build, publisher
+from infra.cli.runtime import load_settings, run
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from events.publisher import Receipt
+    from infra.settings import Settings
+
+
+def promote(
+    model: Annotated[str, typer.Argument(help="Its id or name, or how it begins.")],
+    approved_by: Annotated[str, typer.Option(help="The person who answers for it.")],
+    reason: Annotated[str | None, typer.Option(help="Why, for those who ask later.")] = None,
+    api: Api = None,
+    as_json: Json = False,
+) -> None:
+    """Make a model the champion of its dataset and target."""
+    from events.requests import ModelPromotionRequested
+
+    settings = load_settings()
+    with ApiClient(settings, api) as client:
+        found = find_model(client, model)
+    told = {"model_id": found["model_id"], "approved_by": approved_by, "reason": reason}
+    receipt = run(_publish(settings, build(ModelPromotionRequested, told)))
+    if as_json:
+        print_json({"model_id": found["model_id"], "event_id": receipt.event_id, "approved_by": approved_by})
+        return
+    name = f" of {found['registered_name']}" if found.get("registered_name") else ""
+    typer.echo(f"{found['model_name']} is to be the champion{name}, approved by {approved_by}: {receipt.message}")
+
+
+async def _publish(settings: "Settings", request: "BaseModel") -> "Receipt":
+    async with publisher(settings) as broker:
+        return await broker.request(request)
