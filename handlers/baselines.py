@@ -13,7 +13,8 @@ from pandas.api import types
 
 from events.outcomes import Baseline
 
-from .metrics import Predictions, intervals, is_better, score
+from .intervals import intervals
+from .metrics import Predictions, is_better, score
 
 #: Cells of a training table above which rows are thinned out: a baseline takes seconds, not hours.
 MOST_CELLS = 20_000_000

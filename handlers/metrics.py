@@ -1,15 +1,13 @@
-"""Scores with intervals. Every metric is a function of row weights: ones give the score, counts a resample.
+"""Scores. Every metric is a function of row weights: ones give the score, other weights what moves it.
 
-So the score and its interval come from the same code, and a thousand resamples are a few matrix products
-in place of a thousand loops.
+So the score and its interval (`handlers.intervals`) come from the same code, and a thousand weightings are a
+few matrix products in place of a thousand loops.
 
-Sources: bootstrap percentile interval, Efron & Tibshirani (1993), chapter 13; calibration error with ten
-bins of equal width over the confidence in the predicted class, Naeini, Cooper & Hauskrecht (2015), in the
-top-label form of Guo et al. (2017); Matthews correlation for many classes, Gorodkin (2004); Brier (1950),
-halved for two classes, so that it is the mean squared error of one probability.
+Sources: calibration error with ten bins of equal width over the confidence in the predicted class, Naeini,
+Cooper & Hauskrecht (2015), in the top-label form of Guo et al. (2017); Matthews correlation for many classes,
+Gorodkin (2004); Brier (1950), halved for two classes, so that it is the mean squared error of one probability.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +16,6 @@ import numpy as np
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Indices = np.ndarray[Any, np.dtype[np.int64]]
 
-RESAMPLES = 1000
-_FEWEST_RESAMPLES = 200
-_MOST_DRAWS = 20_000_000
-#: Weights in memory at a time: 16 MB, whatever the number of rows.
-_CHUNK = 2_000_000
 _BINS = 10
 
 LOWER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error", "rmse", "mae"})
@@ -52,58 +45,12 @@ def is_better(metric: str, score: float, than: float) -> bool:
 
 def score(predictions: Predictions) -> dict[str, float]:
     """Every metric that is defined on these rows, by name: AUROC, for one, needs two classes among them."""
-    found = _evaluate(predictions, np.ones((1, len(predictions.y))))
+    found = evaluate(predictions, np.ones((1, len(predictions.y))))
     return {name: float(values[0]) for name, values in found.items() if np.isfinite(values[0])}
 
 
-def intervals(
-    predictions: Predictions,
-    groups: np.ndarray[Any, Any] | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> dict[str, list[float]]:
-    """Metric → [low, high], the 95 % percentile interval.
-
-    Without groups, rows are drawn within each class, so that no resample loses one; for a regression, from all
-    rows. With groups, whole groups are drawn (rows of one patient are not independent). Where such a resample
-    lacks a class, metrics that need it are left out of it; a metric undefined in more than half of them gets no
-    interval. Above 20,000 rows there are fewer resamples, at least 200.
-    """
-    n = len(predictions.y)
-    resamples = max(min(resamples, _FEWEST_RESAMPLES), min(resamples, _MOST_DRAWS // max(1, n)))
-    rng = np.random.default_rng(seed)
-    if groups is not None:
-        strata, units = np.zeros(n, dtype=np.int64), np.unique(groups, return_inverse=True)[1]
-    else:
-        is_class = predictions.probabilities is not None
-        strata = predictions.y.astype(np.int64) if is_class else np.zeros(n, dtype=np.int64)
-        units = np.arange(n)
-    chunks = [_evaluate(predictions, weights) for weights in _resample(strata, units, resamples, rng)]
-    drawn = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    return {name: _percentiles(values) for name, values in drawn.items() if np.isfinite(values).mean() > 0.5}
-
-
-def _percentiles(values: Floats) -> list[float]:
-    low, high = np.percentile(values[np.isfinite(values)], [2.5, 97.5])
-    return [float(low), float(high)]
-
-
-def _resample(strata: Indices, units: Indices, resamples: int, rng: np.random.Generator) -> Iterator[Floats]:
-    """Matrices of how often each row is drawn, (at most a chunk of resamples, n)."""
-    first_rows = np.unique(units, return_index=True)[1]
-    stratum_of_unit = strata[first_rows]
-    members = [np.flatnonzero(stratum_of_unit == stratum) for stratum in np.unique(stratum_of_unit)]
-    step = max(1, _CHUNK // max(1, len(units)))
-    for begin in range(0, resamples, step):
-        size = min(step, resamples - begin)
-        counts = np.empty((size, len(first_rows)))
-        for inside in members:
-            counts[:, inside] = rng.multinomial(len(inside), np.full(len(inside), 1 / len(inside)), size=size)
-        yield counts[:, units]
-
-
-def _evaluate(predictions: Predictions, weights: Floats) -> dict[str, Floats]:
-    """Metric → one value a row of `weights` (resamples, n); not-a-number where it is undefined."""
+def evaluate(predictions: Predictions, weights: Floats) -> dict[str, Floats]:
+    """Metric → one value a row of `weights` (m, n); not-a-number where it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         if predictions.probabilities is None:
             return _regression(predictions.y.astype(float), predictions.predicted.astype(float), weights)
@@ -122,8 +69,7 @@ def _classification(y: Indices, predicted: Indices, probabilities: Floats, weigh
         "accuracy": hit.sum(axis=1) / total,
         "balanced_accuracy": np.nanmean(np.where(true > 0, hit / true, np.nan), axis=1),
         "f1": _f1(true, said, hit),
-        "auroc": _one_versus_rest(_auroc, is_true, probabilities, weights),
-        "auprc": _one_versus_rest(_average_precision, is_true, probabilities, weights),
+        **_rankings(is_true, probabilities, weights),
         "mcc": _mcc(true, said, hit, total),
         "log_loss": weights @ _surprise(y, probabilities) / total,
         "brier": weights @ squares / total,
@@ -152,27 +98,31 @@ def _surprise(y: Indices, probabilities: Floats) -> Floats:
 
 
 def _calibration_error(confidence: Floats, right: Floats, weights: Floats) -> Floats:
+    return np.asarray(np.abs(weights @ calibration_gaps(confidence, right)).sum(axis=1))
+
+
+def calibration_gaps(confidence: Floats, right: Floats) -> Floats:
+    """How far each row is from its confidence, in the column of its bin: (n, 10), zero elsewhere."""
     bins = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
     in_bin = (bins[:, None] == np.arange(_BINS)).astype(float)
-    return np.asarray(np.abs(weights @ (in_bin * (right - confidence)[:, None])).sum(axis=1))
+    return np.asarray(in_bin * (right - confidence)[:, None])
 
 
-def _one_versus_rest(
-    metric: Callable[[Floats, Floats, Floats], Floats], is_true: Floats, probabilities: Floats, weights: Floats
-) -> Floats:
-    """The positive class of two; of many the mean over the classes that are among the rows."""
-    if is_true.shape[1] == 2:
-        return metric(is_true[:, 1], probabilities[:, 1], weights)
+def _rankings(is_true: Floats, probabilities: Floats, weights: Floats) -> dict[str, Floats]:
+    """AUROC and average precision: the positive class of two; of many the mean over the classes that are there."""
     there = [column for column in range(is_true.shape[1]) if is_true[:, column].any()]
-    if len(there) < 2:
-        return np.full(len(weights), np.nan)
+    if is_true.shape[1] == 2:
+        there = [1]
+    elif len(there) < 2:
+        there = []
     # Summed class by class: ten classes at a time would need ten times the memory.
-    total, defined = np.zeros(len(weights)), np.zeros(len(weights))
+    total, defined = np.zeros((2, len(weights))), np.zeros((2, len(weights)))
     for column in there:
-        values = metric(is_true[:, column], probabilities[:, column], weights)
+        positive, negative = _by_descending_score(is_true[:, column], probabilities[:, column], weights)
+        values = np.stack([_auroc(positive, negative), _average_precision(positive, negative)])
         total += np.nan_to_num(values)
         defined += np.isfinite(values)
-    return total / defined
+    return dict(zip(("auroc", "auprc"), total / defined, strict=True))
 
 
 def _by_descending_score(is_true: Floats, scores: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -184,15 +134,13 @@ def _by_descending_score(is_true: Floats, scores: Floats, weights: Floats) -> tu
     return positive, np.add.reduceat(sorted_weights, starts, axis=1) - positive
 
 
-def _auroc(is_true: Floats, scores: Floats, weights: Floats) -> Floats:
+def _auroc(positive: Floats, negative: Floats) -> Floats:
     """The chance that a positive scores above a negative, ties counting half (Mann-Whitney)."""
-    positive, negative = _by_descending_score(is_true, scores, weights)
     above = np.cumsum(positive, axis=1) - positive / 2
     return np.asarray((above * negative).sum(axis=1) / (positive.sum(axis=1) * negative.sum(axis=1)))
 
 
-def _average_precision(is_true: Floats, scores: Floats, weights: Floats) -> Floats:
-    positive, negative = _by_descending_score(is_true, scores, weights)
+def _average_precision(positive: Floats, negative: Floats) -> Floats:
     found = np.cumsum(positive, axis=1)
     precision = np.nan_to_num(found / (found + np.cumsum(negative, axis=1)))
     return np.asarray((positive * precision).sum(axis=1) / positive.sum(axis=1))
@@ -214,7 +162,7 @@ def _regression(y: Floats, predicted: Floats, weights: Floats) -> dict[str, Floa
 
 
 def _ranks(values: Floats, weights: Floats) -> Floats:
-    """Mid-ranks of every row within each resample, (resamples, n)."""
+    """Mid-ranks of every row within each weighting, (m, n)."""
     distinct, codes = np.unique(values, return_inverse=True)
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(distinct)))

@@ -6,7 +6,6 @@ import numpy as np
 
 from events.outcomes import Baseline
 from handlers.datasets.problem import Problem
-from handlers.metrics import Predictions
 from handlers.splits import Split
 
 _FEW_TEST_ROWS = 50
@@ -25,17 +24,22 @@ def about_split(problem: Problem, parts: Split) -> list[str]:
 
 
 def about_result(
-    metric: str, said: Predictions, metrics: Mapping[str, float], plain: Baseline, unused: int
+    metric: str,
+    metrics: Mapping[str, float],
+    intervals: Mapping[str, list[float]],
+    plain: Baseline,
+    n_test: int,
+    unused: int,
 ) -> list[str]:
     """A baseline that is not beaten, a score too good for its interval, columns that were not used."""
     found = []
     if not plain.beaten:
         found.append(_not_beaten(metric, metrics, plain))
-    if said.probabilities is not None and metrics.get("accuracy") == 1.0:
-        # No resample of right answers holds a wrong one; Hanley and Lippman-Hand (1983) give the bound.
-        bound = max(0.0, 1 - 3 / len(said.y))
+    if metrics.get("accuracy") == 1.0:
+        low, _ = intervals["accuracy"]
         found.append(
-            f"Every test row was right, so the intervals show no doubt: the true accuracy may be as low as {bound:.2f}"
+            f"Every test row was right, but {n_test} rows leave room for mistakes: "
+            f"the true accuracy may be as low as {low:.4g}"
         )
     if unused:
         found.append(f"{unused} columns were not used: they are constant, free text, ids, or copies of others")

@@ -16,7 +16,8 @@ from handlers.baselines import baseline, fit_plain
 from handlers.contract import Inputs, JobRefused, Outputs, Report, Result
 from handlers.datasets.problem import Problem
 from handlers.datasets.target import load_problem
-from handlers.metrics import intervals, score
+from handlers.intervals import intervals
+from handlers.metrics import score
 from handlers.splits import Split
 
 from . import facts
@@ -73,7 +74,7 @@ def _facts(plan: Plan, problem: Problem, parts: Split, out: Outputs, predictor: 
     X_test, y_test = problem.X.iloc[parts.test], problem.y[parts.test]
     said = predict(out.model, X_test, y_test, problem)
     groups = None if problem.groups is None else problem.groups.iloc[parts.test].astype(str).to_numpy()
-    metrics = score(said)
+    metrics, held = score(said), intervals(said, groups)
     plain = _baseline(plan, problem, parts, metrics.get(plan.metric), groups)
     members = facts.leaderboard(predictor, plan.metric)
     return ModelFacts(
@@ -81,7 +82,7 @@ def _facts(plan: Plan, problem: Problem, parts: Split, out: Outputs, predictor: 
         problem_type=problem.problem_type,
         primary_metric=plan.metric,
         metrics=metrics,
-        intervals=intervals(said, groups),
+        intervals=held,
         validation_score=facts.validation_score(members, predictor.model_best),
         baseline=plain,
         architecture=facts.architecture(cleaned),
@@ -99,7 +100,14 @@ def _facts(plan: Plan, problem: Problem, parts: Split, out: Outputs, predictor: 
         warnings=[
             *problem.warnings,
             *about_split(problem, parts),
-            *about_result(plan.metric, said, metrics, plain, unused=problem.X.shape[1] - len(cleaned.features())),
+            *about_result(
+                plan.metric,
+                metrics,
+                held,
+                plain,
+                n_test=len(parts.test),
+                unused=problem.X.shape[1] - len(cleaned.features()),
+            ),
         ],
         leaderboard=members,
     )

@@ -1,11 +1,11 @@
-"""Scores against scikit-learn, intervals against what is known of them."""
+"""Scores against scikit-learn."""
 
 import numpy as np
 import pytest
 import sklearn.metrics as reference
 from scipy.stats import spearmanr
 
-from handlers.metrics import CLASSIFICATION, REGRESSION, Predictions, intervals, is_better, score
+from handlers.metrics import CLASSIFICATION, REGRESSION, Predictions, is_better, score
 
 
 def classes(k: int, n: int = 500, seed: int = 0) -> Predictions:
@@ -69,48 +69,11 @@ def test_a_large_mean_does_not_swallow_the_variance() -> None:
     assert score(shifted)["r2"] == pytest.approx(score(said)["r2"], rel=1e-5)
 
 
-@pytest.mark.parametrize("said", [classes(2), classes(4), quantities()], ids=["binary", "multiclass", "regression"])
-def test_intervals_hold_the_score_and_are_the_same_each_time(said: Predictions) -> None:
-    scores, found = score(said), intervals(said)
-    assert set(found) == set(scores)
-    # Calibration error is never below the truth on average: a resample adds noise to every bin.
-    assert all(low <= scores[name] <= high for name, (low, high) in found.items() if name != "calibration_error")
-    assert found == intervals(said)
-
-
-def test_the_interval_of_accuracy_is_as_wide_as_theory_says() -> None:
-    rng = np.random.default_rng(3)
-    right = rng.random(2000) < 0.8
-    y = rng.integers(0, 2, 2000)
-    predicted = np.where(right, y, 1 - y)
-    low, high = intervals(Predictions(y, predicted, np.eye(2)[predicted]))["accuracy"]
-    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 2000), rel=0.1)
-
-
-def test_rows_of_one_group_do_not_count_as_many() -> None:
-    said = classes(2, n=100)
-    copied = Predictions(*(np.repeat(values, 20, axis=0) for values in (said.y, said.predicted, said.probabilities)))
-    by_row, by_group = intervals(copied)["accuracy"], intervals(copied, np.repeat(np.arange(100), 20))["accuracy"]
-    assert by_group[1] - by_group[0] > 3 * (by_row[1] - by_row[0])
-
-
-def test_one_row_of_a_class_is_in_every_resample() -> None:
-    probabilities = np.tile([0.7, 0.3], (20, 1))
-    y = np.array([1] + [0] * 19)
-    assert "auroc" in intervals(Predictions(y, probabilities.argmax(axis=1), probabilities))
-
-
-def test_a_class_in_one_group_alone_leaves_some_resamples_out() -> None:
-    said = Predictions(np.array([0] * 8 + [1] * 2), np.zeros(10, int), np.tile([0.7, 0.3], (10, 1)))
-    found = intervals(said, np.array([0, 0, 1, 1, 2, 2, 3, 3, 4, 4]))
-    assert np.isfinite(found["auroc"]).all()
-
-
 def test_what_is_undefined_is_left_out() -> None:
     one_class = Predictions(np.zeros(10, int), np.zeros(10, int), np.tile([0.9, 0.1], (10, 1)))
     assert not {"auroc", "auprc"} & set(score(one_class))
     constant = Predictions(np.ones(10), np.arange(10.0))
-    assert set(score(constant)) == set(intervals(constant)) == {"rmse", "mae"}
+    assert set(score(constant)) == {"rmse", "mae"}
 
 
 def test_a_certain_mistake_is_costly_but_finite() -> None:
@@ -122,8 +85,3 @@ def test_which_way_is_better() -> None:
     assert is_better("accuracy", 0.9, than=0.8)
     assert is_better("rmse", 1.0, than=2.0)
     assert not is_better("log_loss", 0.3, than=0.3)
-
-
-def test_very_many_rows_are_resampled_less_often() -> None:
-    found = intervals(quantities(60_000))
-    assert found["rmse"][0] < found["rmse"][1]
