@@ -123,11 +123,15 @@ def in_own_house(settings: "Settings", wish: "Wish", *, verbose: bool) -> dict[s
         )
     trial = Trial(settings, wish)
     typer.echo("Starting broker, projector, API and agent (about 10 seconds) …")
-    try:
-        ending = run(run_house(settings, _WORK, hear, trial.run))
-    finally:
-        if trial.job_id and not trial.results:
-            run(withdraw(settings, trial.job_id, wish.request.created_by))
+
+    async def story() -> None:
+        try:
+            await trial.run()
+        finally:
+            if trial.job_id and not trial.results:
+                await withdraw(settings, trial.job_id, wish.request.created_by)
+
+    ending = run(run_house(settings, _WORK, hear, story))
     if ending is not Ending.TOLD:
         typer.echo("stopped: there is no report, and nothing runs any more", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED)

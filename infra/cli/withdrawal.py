@@ -1,4 +1,4 @@
-"""A job whose house is gone: it ends as cancelled, or the next house on this data directory would go on with it."""
+"""A job whose house is about to stop: it ends as cancelled, or the next house in this place would go on with it."""
 
 import json
 from datetime import UTC, datetime
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 async def withdraw(settings: "Settings", job_id: str, requested_by: str) -> None:
-    """Ends the job in the store, unless it has an end or was never begun. The next house tells of it.
+    """Ends the job in the store, unless it has an end or was never begun. The agent that finds this tells of it.
 
-    Only for a job of a house of one's own that is stopped: the request of one that runs is for its agents to end.
+    Only for a job of a house of one's own.
 
     Raises:
         StoreError: the store cannot be written to.
@@ -28,8 +28,8 @@ async def withdraw(settings: "Settings", job_id: str, requested_by: str) -> None
     claim = await store.get(f"jobs/{job_id}/request.json")
     if claim is None:
         return
-    begun = [int(key.split("/")[3]) for key in await store.list(f"jobs/{job_id}/attempts")]
-    attempt = max(begun, default=0)
+    # A house that is made for one job starts it once.
+    attempt = int(await store.get(f"jobs/{job_id}/attempts/1/claim.json") is not None)
     fact = JobCancelled(
         job_id=job_id,
         kind=JobKind.AUTOML.value,

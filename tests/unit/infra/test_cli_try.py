@@ -194,11 +194,11 @@ async def test_a_job_whose_house_is_gone_ends_as_cancelled(place: Path) -> None:
 
     asked = {"event": {"data": {"job_id": "mine", "dataset_id": "d"}}}
     await store.create("jobs/mine/request.json", json.dumps(asked).encode())
-    await store.create("jobs/mine/attempts/2/claim.json", b"{}")
+    await store.create("jobs/mine/attempts/1/claim.json", b"{}")
     await asyncio.gather(*(withdraw(settings, "mine", "mira") for _ in range(2)))
     ended = await arbiter.find(store, "mine")
     assert ended is not None
-    assert (ended.status, ended.attempt) == (JobStatus.CANCELLED, 2)
+    assert (ended.status, ended.attempt) == (JobStatus.CANCELLED, 1)
     (told_of,) = ended.events
     assert told_of.event.data["request"] == asked["event"]["data"]
     assert told_of.event.data["requested_by"] == "mira"

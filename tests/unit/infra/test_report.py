@@ -270,13 +270,13 @@ def test_pictures_come_from_the_artifact_and_are_the_recorded_ones(tmp_path: Pat
     (folder / "huge.svg").write_bytes(b" " * (MOST_BYTES + 1))
     named = ["calibration.svg", "roc.svg", "changed.svg", "data.txt", "huge.svg", "gone.svg"]
     told = results(
-        pictures={name.partition(".")[0]: f"pictures/{name}" for name in named},
+        pictures={**{name.partition(".")[0]: f"pictures/{name}" for name in named}, "away": "../../roc.svg"},
         files={"pictures/roc.svg": hashlib.sha256(SVG).hexdigest(), "pictures/changed.svg": "0" * 64},
     )
     found = asyncio.run(read_pictures(ObjectStore.open(str(tmp_path)), told))
 
     assert [picture.name for picture in found.shown] == ["roc", "calibration"]
-    assert len(found.problems) == 4
+    assert len(found.problems) == 5
     html = page(told, found)
     assert_inert(html)
     roc, calibration = Page(html).all("img")
