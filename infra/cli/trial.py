@@ -25,8 +25,6 @@ _PATIENCE_S = 30.0
 #: A registration follows a completed job within seconds, or later: a report does not wait for it for long.
 _REGISTRATION_S = 10.0
 _EVERY_S = 0.4
-#: Whether a house registers what it makes.
-_HAS_REGISTRAR = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +108,7 @@ class Trial:
         """The results, with the model's place in the registry if that is told soon."""
         until = time.monotonic() + _REGISTRATION_S
         results = client.results(model_id)
-        while _HAS_REGISTRAR and not results["registered_name"] and time.monotonic() < until:
+        while not results["registered_name"] and time.monotonic() < until:
             self._pause(_EVERY_S)
             results = client.results(model_id)
         return results

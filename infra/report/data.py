@@ -146,12 +146,12 @@ def _ahead(results: Mapping[str, Any]) -> str:
     own, other = results["metrics"], results["baseline"]["metrics"]
     both = [name for name in own if name in other]
     n_ahead = sum(is_better(name, own[name], other[name]) for name in both)
-    return f"The model is ahead in {n_ahead} of {len(both)}." if both else ""
+    return f"Over all metrics, it is ahead in {n_ahead} of {len(both)}." if both else ""
 
 
 def _intervals_note(group: str | None) -> str:
-    drawn = f"whole groups of «{short(group)}»" if group else "test rows"
-    return f"Below each score: its 95 % interval, from drawing {drawn} again and again (bootstrap percentiles)."
+    unit = f"each «{short(group)}» counts as one observation" if group else "each row counts as one observation"
+    return f"Below each score: its 95 % interval, for which {unit}."
 
 
 def _split(results: Mapping[str, Any]) -> Iterable[Fact]:
@@ -245,7 +245,6 @@ def _run(results: Mapping[str, Any]) -> Iterable[Fact]:
         ("Columns left out", _listed(config.get("exclude_columns") or [])),
         ("Seed", config.get("seed")),
         ("Asked for by", results.get("created_by")),
-        ("Python", (results.get("environment") or {}).get("python")),
         ("Machine", _machine(results.get("environment") or {})),
     )
     for label, value in asked:
@@ -257,7 +256,10 @@ def _run(results: Mapping[str, Any]) -> Iterable[Fact]:
 
 def _machine(environment: Mapping[str, Any]) -> str:
     told = environment.get("hardware") or {}
-    return ", ".join(f"{name} {value}" for name, value in told.items()) if isinstance(told, Mapping) else str(told)
+    return ", ".join(
+        f"{name.removesuffix('_gb')} {value} GB" if name.endswith("_gb") else f"{name} {value}"
+        for name, value in told.items()
+    )
 
 
 def _seconds(results: Mapping[str, Any]) -> Iterable[Fact]:

@@ -55,7 +55,7 @@ RESULTS: dict[str, Any] = {
     },
     "leaderboard": [{"name": "LightGBM", "validation_score": 0.21, "fit_seconds": 4.2}],
     "warnings": ["Only 38 patients are among the test rows"],
-    "environment": {"seconds": {"fit": 48.3}, "packages": {"lightgbm": "4.7.0"}, "n_features": 30},
+    "environment": {"seconds": {"fit": 48.3}, "packages": {"lightgbm": "4.7.0"}, "n_features": 30, "hardware": {"cores": 2, "memory_gb": 24}},
     "artifacts_path": "models/4be0/attempt-1",
     "files": {},
     "pictures": {},
@@ -129,14 +129,14 @@ def test_everything_is_told() -> None:
         "Predicting «outcome»", "Better than the baseline", "the plain baseline, logistic regression",
         "log-loss 0.200 (0.150 to 0.250) against 0.400 (0.300 to 0.500) (lower is better)",
         "Only 38 patients are among the test rows", "569", "32", "114", "9f86d081884c7d65", "369", "86",
-        "split-1-0123456789abcdef", "All rows of one «patient» are on one side.", "whole groups of «patient»",
-        "Positive class malignant", "LightGBM 0.210 4.2 s 0.600", "The model is ahead in 1 of 9.",
+        "split-1-0123456789abcdef", "All rows of one «patient» are on one side.", "for which each «patient» counts as one observation",
+        "Positive class malignant", "LightGBM 0.210 4.2 s 0.600", "it is ahead in 1 of 9.",
         "mlflow.pyfunc.load_model('/data/artifacts/models/4be0/attempt-1')",
         "pip install -r /data/artifacts/models/4be0/attempt-1/requirements.txt",
         "omniscope-ml rerun 4be0f7a4-3e0a-5c9b-8d4e-0b9a4c1d2e3f",
         "omniscope-ml submit automl --dataset patients-1a2b3c4d --target outcome --group patient --time-limit 60 "
         "--quality good_quality --seed 0 --watch",
-        "fit 48.3 s", "lightgbm 4.7.0", "24 November 2026, 05:39 UTC", "Seed 0",
+        "fit 48.3 s", "lightgbm 4.7.0", "24 November 2026, 05:39 UTC", "Seed 0", "cores 2, memory 24 GB",
     ):  # fmt: skip
         assert told in read.text, told
     assert "models:/" not in html
