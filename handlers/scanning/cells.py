@@ -28,6 +28,7 @@ _FEWEST_COLUMNS = 8
 _TELLING_SHARE = 0.5
 #: Float32 values between a cell and its neighbours: so many halves of sums of two values can be equal to it.
 _LONELY_ULPS = 1 << 12
+_NANOSECONDS = 1e9
 #: Gaps of so many steps show whether there is a step.
 _NEAR_STEPS = 30
 #: What a cell adds to the surprise of a run: a number with more digits than float32 has, or with a decimal point.
@@ -40,7 +41,8 @@ class Table:
     """Numbers of a dataset: m rows of n, spread evenly, by c columns that stand side by side or nearly so.
 
     `values`: (m, c). `telling`: which cells are, and `bits`: how surprising each is. `whole`: columns of whole
-    numbers. The target, where it is a number, is the last column.
+    numbers, `units`: what their values are multiplied by where they are stored as integers. The target, where it is a
+    number, is the last column.
     """
 
     names: list[str]
@@ -48,6 +50,7 @@ class Table:
     telling: Flags
     bits: np.ndarray[Any, np.dtype[np.float32]]
     whole: Flags
+    units: Floats
     rows: np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -58,26 +61,42 @@ def table_of(problem: Problem) -> Table:
     rows = np.unique(np.linspace(0, n - 1, min(n, MOST_ROWS)).astype(np.int64))
     most = max(_FEWEST_COLUMNS, MOST_CELLS // max(1, len(rows)))
     chosen = _blocks(len(numeric), most)
-    columns = [problem.X.iloc[:, numeric[place]] for place in chosen]
+    table = problem.X.iloc[rows, [numeric[place] for place in chosen]]
+    values = numbers(table)
     if is_number(problem.target.dtype):
-        columns.append(problem.target)
-    values = np.empty((len(rows), len(columns)))
-    for place, column in enumerate(columns):
-        values[:, place] = numbers(column)[rows]
+        values = np.column_stack([values, numbers(problem.target.iloc[rows].to_frame())])
+    dates = [types.is_datetime64_any_dtype(dtype) for dtype in [*table.dtypes, problem.target.dtype]]
+    names = [*map(str, table.columns), problem.target_column][: values.shape[1]]
     telling, bits = judged(values)
     with np.errstate(invalid="ignore"):
         whole = np.all((values == np.rint(values)) | np.isnan(values), axis=0)
-    return Table([str(column.name) for column in columns], values, telling, bits, whole, rows)
+    return Table(names, values, telling, bits, whole, np.where(dates[: values.shape[1]], _NANOSECONDS, 1.0), rows)
 
 
 def is_number(dtype: Any) -> bool:
-    """Numbers and dates, not booleans."""
+    """Numbers, not booleans; and dates, whose numbers are seconds."""
+    if types.is_datetime64_any_dtype(dtype):
+        return True
     return bool(types.is_numeric_dtype(dtype) and not types.is_bool_dtype(dtype) and not types.is_complex_dtype(dtype))
 
 
-def numbers(column: "pd.Series[Any]") -> Floats:
-    """A column of numbers as float64."""
-    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+def numbers(table: pd.DataFrame) -> Floats:
+    """Numbers as float64, dates as seconds, gaps as NaN."""
+    dates = [place for place, dtype in enumerate(table.dtypes) if types.is_datetime64_any_dtype(dtype)]
+    if not dates:
+        return np.asarray(table.to_numpy(dtype=np.float64, na_value=np.nan))
+    seconds = {place: _seconds(table.iloc[:, place]) for place in dates}
+    columns = [
+        seconds[place] if place in seconds else table.iloc[:, place].to_numpy(dtype=np.float64, na_value=np.nan)
+        for place in range(table.shape[1])
+    ]
+    return np.column_stack(columns)
+
+
+def _seconds(column: "pd.Series[Any]") -> Floats:
+    # Nanoseconds, whatever unit the column has: what models are fed.
+    whole = pd.to_datetime(column, utc=True).dt.as_unit("ns").astype("int64").to_numpy(dtype=np.float64)
+    return np.where(column.isna(), np.nan, whole / _NANOSECONDS)
 
 
 def _blocks(n_columns: int, most: int) -> list[int]:
@@ -108,15 +127,18 @@ def _judged(column: Floats) -> tuple[Flags, Floats]:
     once, seen = np.zeros(n, dtype=bool), np.empty(n)
     once[order], seen[order] = counts == 1, np.log2(n / counts)
     known = np.isfinite(column)
+    decimal = known & (column != np.rint(column))
+    if (once & known).sum() < _TELLING_SHARE * max(1, n_known):
+        bits = np.where(decimal & (seen > 1), np.maximum(seen, DECIMAL_BITS), seen)
+        return np.zeros(n, dtype=bool), np.where(known, bits, 0.0)
     single = bool(np.array_equal(column[known], column[known].astype(np.float32).astype(np.float64)))
     fine = known & _has_many_digits(column, single)
     telling = fine & once & _far_from_median(order, n_known)
-    if (once & known).sum() < _TELLING_SHARE * max(1, n_known) or _on_grid(ordered[starts]):
+    if _on_grid(ordered[starts]):
         telling[:] = False
     elif single:
         telling &= _lonely(order, ordered)
     bits = np.where(fine & once, np.maximum(seen, TELLING_BITS), seen)
-    decimal = known & (column != np.rint(column))
     bits = np.where(decimal & (seen > 1), np.maximum(bits, DECIMAL_BITS), bits)
     return telling, np.where(known, bits, 0.0)
 

@@ -21,6 +21,7 @@ FEWEST_BITS = 44.0
 TEXT = 0
 _LENGTHS = (4, 8, 16, 32, 64)
 _LENGTH_OF_COLUMN_RUNS = 8
+_TELLING_SHARE = 0.4
 _MOST_RUNS = 50_000
 _MOST_COLUMNS = 64
 _MOST_RUNS_OF_COLUMN = 300
@@ -90,7 +91,8 @@ def _of_columns(table: Table, train: Indices, length: int) -> list[_Block]:
     for place in np.unique(np.linspace(0, n_columns - 1, min(n_columns, _MOST_COLUMNS)).astype(int)).tolist():
         column, bits = table.values[:, place], table.bits[:, place]
         orders = [np.arange(len(column)), train]
-        if not table.whole[place]:  # sorted whole numbers are what any list of positions looks like
+        # Sorted whole numbers of few digits are what any list of positions looks like.
+        if not table.whole[place] or table.telling[:, place].mean() > _TELLING_SHARE:
             orders += [np.argsort(column), train[np.argsort(column[train])]]
         for order in orders:
             values = _column_runs(column[order], bits[order], length)

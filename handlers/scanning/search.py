@@ -43,9 +43,8 @@ class Sightings:
 class Search:
     """Needles made of a problem once, for any number of files.
 
-    `cells`: name → keys (m, c) of the table's single cells, `decoys`: likewise of the float32 sample's neighbours,
-    that are not in the data: what finds as many of them as of the cells finds coincidences (the target-decoy idea
-    of Elias and Gygi 2007, «Target-decoy search strategy»).
+    `cells`: keys (m, c) of the table's single cells in each of the ways to write them, and which of them are looked
+    for that way. `text`: likewise as numbers in text. `distinct`: the cells of coarse columns.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -58,15 +57,16 @@ class Search:
         self.distinct = _coarse(self.table)
         looked = self.table.telling | self.distinct
         values = self.table.values
-        self.cells = {"float64": as_float64(values), "float64 swapped": swapped(as_float64(values), 8)}
-        if self.table.whole.any():
-            integers = as_integers(values, 8)
-            self.cells |= {"int64": integers, "int64 swapped": swapped(integers, 8)}
-        whole = np.broadcast_to(self.table.whole, looked.shape)
-        self._cells = Needles(
-            np.concatenate([k[looked & whole if name.startswith("int") else looked] for name, k in self.cells.items()])
-        )
-        self._text = Needles(as_float64(values)[self.table.telling])
+        # Whole numbers as float64 are what thresholds are, too: they count as integers alone, or as text.
+        whole = looked & self.table.whole
+        integers = as_integers(values * self.table.units, 8)
+        self.cells = [
+            *((keys, looked & ~whole) for keys in (as_float64(values), swapped(as_float64(values), 8))),
+            *((keys, whole) for keys in (integers, swapped(integers, 8)) if whole.any()),
+        ]
+        self.text = as_float64(values)
+        self._cells = Needles(np.concatenate([keys[which] for keys, which in self.cells]))
+        self._text = Needles(self.text[self.table.telling])
         self.sample = Sample(self.table)
         self._sample = Needles(mixed(np.concatenate([self.sample.keys.ravel(), self.sample.decoys.ravel()])))
         self.pairs = Pairs(self.table)
@@ -117,7 +117,7 @@ class Search:
         length, before = self.runs.length, np.empty(0)
         for start in range(0, len(data), _TEXT_CHUNK):
             found = numbers_in(data[start : start + _TEXT_CHUNK + _LONGEST_NUMBER])
-            seen.add("cells", self._text.among(as_float64(found)))
+            seen.add("text", self._text.among(as_float64(found)))
             if TEXT in self._runs:
                 # The last numbers of the chunk before belong to runs that begin there.
                 joined = np.concatenate([before, found])
@@ -126,11 +126,15 @@ class Search:
 
 
 class Sample:
-    """Single cells as float32: `keys` (2, s, d) of `columns` (d), and `decoys` beside them that are not in the data."""
+    """Single cells as float32, in both byte orders: `keys` (2, s, d) of `columns` (d).
+
+    `decoys` stand beside them and are not in the data: where as many of them are found, all is coincidence (Elias and
+    Gygi 2007, «Target-decoy search strategy»).
+    """
 
     def __init__(self, table: Table) -> None:
         m = len(table.values)
-        often = np.flatnonzero(table.telling.mean(axis=0) > 0.4)
+        often = np.flatnonzero((table.telling.mean(axis=0) > 0.4) & ~table.whole)
         most = max(1, _MOST_SAMPLED_CELLS // max(1, min(m, _SAMPLE)))
         self.columns: Indices = often[np.unique(np.linspace(0, len(often) - 1, min(len(often), most)).astype(int))]
         rows = np.unique(np.linspace(0, m - 1, min(m, _SAMPLE)).astype(int)) if m else np.empty(0, dtype=int)
@@ -162,11 +166,10 @@ def _coarse(table: Table) -> Flags:
 
 def found_cells(search: Search, seen: Sightings, among: Flags) -> Flags:
     """(m, c): which of the cells `among` were seen in any of the ways to write them."""
-    hit = np.zeros(among.shape, dtype=bool)
-    keys = seen.of("cells")
-    for name, own in search.cells.items():
-        hit |= _is_in(own, keys) & (search.table.whole if name.startswith("int") else True)
-    return hit & among
+    hit, seen_cells = _is_in(search.text, seen.of("text")), seen.of("cells")
+    for keys, which in search.cells:
+        hit |= _is_in(keys, seen_cells) & which
+    return np.asarray(hit & among)
 
 
 def _is_in(keys: Keys, found: Keys) -> Any:

@@ -228,6 +228,23 @@ def test_dates_are_found(tmp_path: Path) -> None:
     day = pd.Timestamp("2021-03-01") + pd.to_timedelta(np.random.default_rng(0).integers(0, 10**8, N), unit="s")
     found = problem_of(cohort().assign(day=day), tmp_path)
     assert "«day»" in refused(tmp_path, found, found.X["day"].astype(str).str.cat(sep=" ").encode()).message
+    stamps = found.X["day"].sample(60, random_state=0).astype("datetime64[ns]").astype("int64").to_numpy()
+    assert "«day»" in refused(tmp_path, found, npy(stamps)).message
+
+
+def test_ids_that_are_numbers_are_found(tmp_path: Path) -> None:
+    ids = np.random.default_rng(0).permutation(10**7)[:N] + 10**7
+    found = problem_of(cohort().assign(accession=ids), tmp_path)
+    for content in (npy(ids[20:40]), json.dumps(ids[20:40].tolist()).encode(), npy(np.sort(ids).astype(np.int32))):
+        assert "«accession»" in refused(tmp_path, found, content).message
+
+
+def test_thresholds_of_large_whole_numbers_are_allowed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    reads = pd.DataFrame(rng.integers(10**5, 2 * 10**5, (600, 8)) * 2, columns=[f"reads {i}" for i in range(8)])
+    found = problem_of(reads.assign(target=rng.choice(["a", "b"], 600)), tmp_path)
+    forest = RandomForestClassifier(100, random_state=0).fit(found.X, found.y)
+    clean(tmp_path, found, pickle.dumps(forest))
 
 
 def test_what_a_model_needs_is_allowed(problem: Problem, tmp_path: Path) -> None:
