@@ -29,7 +29,7 @@ def up(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is wrong; the logs tell the rest.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run everything in this terminal: broker (unless KAFKA_BOOTSTRAP_SERVERS is set), projector, API, agent."""
+    """Run everything here: broker (unless KAFKA_BOOTSTRAP_SERVERS is set), projector, registrar, API, agent."""
     from infra.cli.lock import only_one
     from infra.cli.services import agent_names
 

@@ -27,6 +27,11 @@ class Outage:
         self._sleep = sleep
         self._since: float | None = None
 
+    @property
+    def lasts(self) -> bool:
+        """Whether it was away at the last try."""
+        return self._since is not None
+
     async def wait_out(
         self, attempt: Callable[[], Awaitable[T]], *, unless: type[Exception] | tuple[type[Exception], ...] = ()
     ) -> T:

@@ -22,6 +22,8 @@ class PlaceLost(Moved):
 EXPERIMENT = "omniscope-ml"
 _FOLDER = "_registrar"
 _TAG = "place"
+#: What MLflow says of an experiment that is not there, or that somebody has deleted.
+_GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 #: Partitions in one tag, whose value MLflow bounds.
 _BLOCK = 200
 
@@ -69,7 +71,7 @@ class Places:
         try:
             self._store.client.set_experiment_tag(self._experiment, tag, value)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code in _GONE:
                 raise PlaceLost from error
             raise
 

@@ -11,44 +11,34 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 
-from events.topics import Topic
 from infra.jobs.ports import Outcomes
-from infra.kafka.connection import client_settings
 from infra.kafka.log_epoch import ensure_epoch
 from infra.kafka.outage import Outage
 from infra.kafka.outcomes import KafkaOutcomes
 from infra.kafka.topics import ensure_topics
 from infra.settings import Settings, SettingsError
 from infra.storage.store import ObjectStore
-from infra.tracking.leading import AllToOne
+from infra.tracking.log_reader import LogReader
 from infra.tracking.place import Partition, Places
 from infra.tracking.recorder import Recorder
-from infra.tracking.time_order import TimeOrder
 from infra.tracking.tracking_store import check_tracking_uri, open_tracking_store
 from infra.tracking.waiting import Waiting
 from infra.tracking.writing import Moved, Writer
-from schemas.projection import Place, Record
 
 log = structlog.get_logger(__name__)
 
-GROUP = "omniscope-ml-registrar"
-#: Of equal times: a model before the end of its job, so that a run that has ended says everything.
-READ = (Topic.MODELS, Topic.JOBS, Topic.PROGRESS, Topic.MODEL_PROMOTION)
-
-_POLL_MS = 200
-_BATCH = 500
 _BROKER_WAIT_S = 30.0
-#: How long a partition that does not answer may hold up the others.
-_HOLD_UP_S = 2.0
-#: How often, at most, the place is written down while there is much to do.
+#: How often, at most, the place is written down.
 _SAVE_EVERY_S = 1.0
+#: How long what is under way may take after the registrar was told to stop.
 _GRACE_S = 2.0
+#: The embedded broker is stopped next, and forgets what nobody has written down.
+_LAST_READING_S = 10.0
 
 
 def _nothing() -> None: ...
@@ -61,6 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         BrokerUnreachable: there was no broker to begin with.
         TopicsError: the topics are not as they must be.
         SettingsError: MLFLOW_TRACKING_URI is no address of a tracking store.
+        ModuleNotFoundError: the driver of its database is not installed.
     """
     settings.make_data_dir()
     check_tracking_uri(settings.tracking_uri)
@@ -71,17 +62,16 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
 @dataclass(slots=True)
 class Term:
-    """What belongs to one time of leading: where it reads, where it writes, and what is on its way."""
+    """What belongs to one time of leading: where it writes, what waits, and how far it has come."""
 
-    epoch: str
     places: Places
     recorder: Recorder
-    order: TimeOrder
     waiting: Waiting
     next: dict[Partition, int]
     saved: dict[Partition, int]
     saved_at: float = 0.0
-    held_since: float | None = None
+    #: Whether the last look found nothing more to read.
+    caught_up: bool = False
 
 
 class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no types
@@ -94,12 +84,12 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
     def __init__(self, settings: Settings, outcomes: Outcomes) -> None:
         self._settings = settings
         self._outcomes = outcomes
-        self._consumer: Any = None
-        self._writer = Writer(settings.kafka_session_timeout_s)
-        self._broker = Outage("the broker")
         self._artifacts = ObjectStore.open(settings.artifacts)
-        self._joined = False
-        self._moved = False
+        self._writer = Writer(settings.kafka_session_timeout_s)
+        self._log = LogReader(settings, self, self._writer.confirm)
+        self._broker = Outage("the broker")
+        self._joined = False  # whether the group has shared the partitions out
+        self._moved = False  # whether it has since our term began
         self._term: Term | None = None
         self._news = asyncio.Condition()
         self._places: dict[Partition, int] = {}
@@ -109,8 +99,8 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         return self._term is not None and not self._moved
 
     @property
-    def calls(self) -> int:
-        """How often MLflow's client has been used so far, in units of one step of an event."""
+    def writes(self) -> int:
+        """How often this process has written to MLflow, or looked there."""
         return self._writer.calls
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = _nothing) -> None:
@@ -119,7 +109,7 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait((reading,), timeout=_GRACE_S)
+            await asyncio.wait((reading,), timeout=_LAST_READING_S if self._reads_on() else _GRACE_S)
         finally:
             for task in (stopping, reading):
                 task.cancel()
@@ -128,8 +118,7 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
                     await reading
             finally:
                 await self._writer.close()  # before the group lets somebody else write
-                if self._consumer is not None:
-                    await self._consumer.stop()
+                await self._log.stop()
 
     async def wait_until(self, topic: str, partition: int, offset: int) -> None:
         """Returns when MLflow holds the record at `offset`, as far as this registrar knows."""
@@ -149,15 +138,25 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         self._writer.confirm()
         self._joined, self._moved = True, True
 
+    def _reads_on(self) -> bool:
+        """Whether there may be something to read that is gone when the embedded broker stops behind us."""
+        if not self._settings.embedded_broker or self._writer.is_waiting or self._log.is_waiting:
+            return False
+        if self._term is None or self._moved:
+            return not self._joined or self._moved
+        return not self._term.caught_up
+
     async def _read(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        self._consumer = await self._broker.wait_out(self._connected)
+        await self._log.start()
         ready()
-        while not stop.is_set():
+        asked = False
+        while not asked or self._reads_on():
+            asked = stop.is_set()  # once more after that: the last words may have come in the meantime
             try:
                 if self._moved and self._joined:
                     await self._begin_term()
                 if self._term is None or self._moved:
-                    await self._poll([])
+                    await self._log.idle()
                 else:
                     await self._go_on(self._term)
             except (Moved, IllegalStateError):
@@ -166,49 +165,14 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
             with suppress(Moved):
                 await self._save(self._term)
 
-    async def _connected(self) -> Any:
-        consumer = AIOKafkaConsumer(
-            **client_settings(self._settings),
-            group_id=GROUP,
-            partition_assignment_strategy=(AllToOne(),),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            session_timeout_ms=int(self._settings.kafka_session_timeout_s * 1000),
-            heartbeat_interval_ms=1000,
-            max_poll_interval_ms=10**9,  # a long outage of MLflow is no reason to leave the group
-            fetch_max_wait_ms=50,
-        )
-        consumer.subscribe(READ, listener=self)
-        try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
-        self._confirm_by_heartbeats(consumer)
-        return consumer
-
-    def _confirm_by_heartbeats(self, consumer: Any) -> None:
-        coordinator = consumer._coordinator
-        beat = coordinator._do_heartbeat
-
-        async def heartbeat() -> bool:
-            confirmed: bool = await beat()
-            if confirmed:
-                self._writer.confirm()
-            return confirmed
-
-        coordinator._do_heartbeat = heartbeat
-
     async def _begin_term(self) -> None:
         """After every change of the assignment: whether we lead, and where to go on if so."""
         self._term, self._moved = None, False
-        assigned = self._consumer.assignment()
-        if not assigned:
+        partitions = self._log.assigned()
+        if not partitions:
             log.info("standing_by")
             return
         self._writer.begin_term()
-        partitions = [(tp.topic, tp.partition) for tp in assigned]
         epoch = await self._broker.wait_out(lambda: ensure_epoch(self._settings))
         never = (SettingsError, ModuleNotFoundError)
         store = await self._writer.patiently(partial(open_tracking_store, self._settings), unless=never)
@@ -216,68 +180,35 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         next_ = await self._writer.patiently(partial(places.load, partitions))
         if self._moved:
             raise Moved
-        for (topic, number), offset in next_.items():
-            self._consumer.seek(TopicPartition(topic, number), offset)
+        self._log.begin(epoch, next_)
         recorder = Recorder(store, epoch, places, self._writer, self._outcomes, self._artifacts)
-        order = TimeOrder(READ, partitions)
-        self._term = Term(epoch, places, recorder, order, Waiting(), next_, dict(next_))
+        self._term = Term(places, recorder, Waiting(), next_, dict(next_))
         log.info("leading", epoch=epoch, partitions=len(partitions))
         await self._tell(next_)
 
     async def _go_on(self, term: Term) -> None:
         """Reads some, records what is its turn, and writes down how far that is."""
-        await self._fetch(term)
-        drained = await self._drained(term)
-        released = self._released(term, drained)
-        for record in await term.recorder.record(released):
+        await self._log.fetch()
+        if self._moved:
+            raise Moved
+        drained = await self._log.drained(term.next)
+        records = self._log.release(drained)
+        for record in await term.recorder.record(records):
             term.waiting.add(record)
-        for record in released:
+        for record in records:
             term.next[record.place.topic, record.place.partition] = record.place.offset + 1
-        due = term.waiting.due()
-        still = await term.recorder.record(due)
-        for record in term.waiting.put_back(due, still, term.order.horizon_ms(drained)):
-            await term.recorder.give_up(record)
+        await self._try_again(term, self._log.horizon_ms(drained))
+        term.caught_up = len(drained) == len(term.next) and not records
         places = term.waiting.before(term.next)
         if places != term.saved and time.monotonic() - term.saved_at > _SAVE_EVERY_S:
             await self._save(term)
         await self._tell(places)
 
-    async def _fetch(self, term: Term) -> None:
-        hungry = [TopicPartition(*partition) for partition in term.order.hungry()]
-        batch = await self._poll(hungry) if hungry else {}
-        if self._moved:
-            raise Moved
-        term.order.add(_record(term.epoch, read) for reads in batch.values() for read in reads)
-
-    async def _poll(self, partitions: list[TopicPartition]) -> Any:
-        async def once() -> Any:
-            return await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_BATCH)
-
-        return await self._broker.wait_out(once, unless=IllegalStateError)
-
-    async def _drained(self, term: Term) -> set[Partition]:
-        """Partitions that were read to their end, as the last fetch told it: the embedded broker knows no better."""
-        found = set()
-        for partition in term.next:
-            place = TopicPartition(*partition)
-            end = self._consumer.highwater(place)
-            position = await self._consumer.position(place)
-            if end is not None and position > end:
-                log.warning("reading_again", topic=place.topic, partition=place.partition, log_end=end, place=position)
-                self._consumer.seek(place, 0)
-                term.next[partition] = 0
-            elif end is not None and position == end:
-                found.add(partition)
-        return found
-
-    def _released(self, term: Term, drained: set[Partition]) -> list[Record]:
-        records = term.order.release(drained)
-        if records or not term.order.holds():
-            term.held_since = None
-            return records
-        now = time.monotonic()
-        term.held_since = term.held_since or now
-        return term.order.release(set(term.next)) if now - term.held_since > _HOLD_UP_S else []
+    async def _try_again(self, term: Term, horizon_ms: int) -> None:
+        due = term.waiting.due()
+        still = await term.recorder.record(due)
+        for record in term.waiting.put_back(due, still, horizon_ms):
+            await term.recorder.give_up(record)
 
     async def _save(self, term: Term) -> None:
         places = term.waiting.before(term.next)
@@ -288,8 +219,3 @@ class Registrar(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         async with self._news:
             self._places.update(places)
             self._news.notify_all()
-
-
-def _record(epoch: str, read: Any) -> Record:
-    place = Place(epoch, read.topic, read.partition, read.offset, read.timestamp)
-    return Record(place, read.key, read.value, tuple(read.headers))

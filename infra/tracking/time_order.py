@@ -28,6 +28,10 @@ class TimeOrder:
         self._rank = {topic: rank for rank, topic in enumerate(topics)}
         self._held: dict[Partition, deque[Record]] = {partition: deque() for partition in partitions}
 
+    @property
+    def partitions(self) -> Collection[Partition]:
+        return self._held.keys()
+
     def add(self, records: Iterable[Record]) -> None:
         for record in records:
             self._held[record.place.topic, record.place.partition].append(record)

@@ -38,6 +38,11 @@ class Writer:
         self._begun_in = 0
         self.calls = 0
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether MLflow is away."""
+        return self._away.lasts
+
     def confirm(self) -> None:
         """The group has just answered."""
         self._membership.confirm()

@@ -108,7 +108,7 @@ async def test_events_from_other_peoples_clients_become_models(tmp_path: Path, k
             assert (results["model_type"], results["dataset_id"]) == ("automl", "cancer")
         seen = set()
         async for event in models(broker):
-            assert event["type"] == "ai.omniscope.ml.model.completed.v1"
-            seen.add(event["data"]["job_id"])
+            if event["type"] == "ai.omniscope.ml.model.completed.v1":  # that it was registered is told there, too
+                seen.add(event["data"]["job_id"])
             if seen == jobs:
                 break

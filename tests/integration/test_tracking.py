@@ -1,21 +1,29 @@
 """What events do to a real MLflow store, whatever order they are told in, and however often."""
 
+import asyncio
 import importlib
 import itertools
 import json
+import os
 import shutil
+import signal
+import sys
 import warnings
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from support.broker import free_port
 from support.histories import Log, ended, failed, model, progressed, request, started
 from support.tracking import Recording, all_of, blank_database, fresh_store, recording, runs_by_job
 
 from infra.settings import Settings, SettingsError
 from infra.storage.store import ObjectStore
+from infra.tracking.place import PlaceLost, Places
 from infra.tracking.tracking_store import TrackingStore, check_tracking_uri, open_tracking_store
 from schemas.projection import Record
 
@@ -281,7 +289,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 class Twice(PythonModel):
-    def predict(self, context, model_input):
+    def predict(self, context, model_input: list[int]):
         return [2 * x for x in model_input]
 
 set_model(Twice())
@@ -308,6 +316,21 @@ async def test_a_file_store_works_with_a_warning(
     assert all_of(store)["aliases"] == {"cohort.outcome": {"challenger": 1, "champion": 1}}
 
 
+def test_the_place_is_kept_with_the_store(store: TrackingStore) -> None:
+    partitions = [(topic, number) for topic in ("a", "b") for number in range(450)]
+    places = Places(store, "epoch-1")
+    assert set(places.load(partitions).values()) == {0}
+    told = {partition: 10**9 + offset for offset, partition in enumerate(partitions)}
+    places.save(told)
+    assert Places(store, "epoch-1").load(partitions) == told
+    assert set(Places(store, "epoch-2").load(partitions).values()) == {0}, "offsets of another log mean nothing"
+
+    store.client.delete_experiment(store.client.get_experiment_by_name("omniscope-ml").experiment_id)
+    with pytest.raises(PlaceLost):
+        places.probe()
+    assert Places(store, "epoch-1").load(partitions) == told, "brought back"
+
+
 def test_a_database_that_was_begun_and_not_finished_does_no_harm(
     tmp_path_factory: pytest.TempPathFactory, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,3 +350,56 @@ def test_a_database_that_was_begun_and_not_finished_does_no_harm(
     store = open_tracking_store(settings)
     assert [e.name for e in store.client.search_experiments()] == ["Default"]
     assert not (settings.data_dir / "mlflow.db.new").exists()
+
+
+@pytest.mark.slow
+async def test_a_server_that_takes_no_foreign_directory_gets_a_copy(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, settings: Settings
+) -> None:
+    directory = Path(settings.artifacts) / "models/model-1/1/model"
+    (directory / "pictures").mkdir(parents=True)
+    (directory / "MLmodel").write_text("flavors: {}\n")
+    (directory / "pictures" / "roc.png").write_bytes(b"a picture")
+    shutil.copy(blank_database(tmp_path_factory), tmp_path / "server.db")
+    async with mlflow_server(tmp_path) as address:
+        told = settings.model_copy(update={"mlflow_tracking_uri": address})
+        store = open_tracking_store(told)
+        async with recording(store, told) as house:
+            log = Log()
+            records = [*finished(log, 1, pictures={"roc": "pictures/roc.png"}), promoted(log, "model-1", at_s=100)]
+            assert await house.tell(records) == []
+            before = all_of(store)
+            await house.tell(records)
+            assert all_of(store) == before
+        run = runs_by_job(store)["job-1"].info
+        assert run.status == "FINISHED"
+        assert [f.path for f in store.client.list_artifacts(run.run_id)] == ["model", "pictures"]
+        champion = store.client.get_model_version_by_alias("cohort.outcome", "champion")
+        assert champion.source == f"{run.artifact_uri}/model"
+
+
+@asynccontextmanager
+async def mlflow_server(folder: Path) -> AsyncIterator[str]:
+    """A tracking server on a prepared database, answering; nothing of it is left at the end."""
+    address = f"http://127.0.0.1:{(port := free_port())}"
+    words = ("--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "files"))
+    with (folder / "server.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *words),
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        async with httpx.AsyncClient() as client:
+            while True:
+                assert process.returncode is None, (folder / "server.log").read_text()
+                with suppress(httpx.TransportError):
+                    if (await client.get(f"{address}/health")).is_success:
+                        break
+                await asyncio.sleep(0.1)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        await process.wait()
