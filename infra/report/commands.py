@@ -29,14 +29,12 @@ class Place:
         model: the MLflow model directory: a path, or an address in an object store.
         data_dir: what DATA_DIR must be for the commands.
         program: how this person calls the program.
-        file: the file the data came from, if it is known.
         tracking_uri: what MLFLOW_TRACKING_URI must be for the registry.
     """
 
     model: str
     data_dir: str
     program: str = "omniscope-ml"
-    file: str | None = None
     tracking_uri: str | None = None
 
 
