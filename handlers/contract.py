@@ -55,6 +55,8 @@ class Inputs:
     """Everything a handler reads."""
 
     dataset: DatasetFile | None = None
+    #: The event that told of the model which is to be made again, where one is.
+    recorded: dict[str, Any] | None = None
     models: Mapping[str, ModelFiles] = field(default_factory=dict)
     limits: Limits = Limits()
 

@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from events.requests import AutomlRequested
 from handlers.contract import JobRefused, Limits, Report
 from handlers.datasets.problem import Problem
 
+from . import replay
+from .fitted import fitted_plan
 from .portfolio import Hyperparameters, fit_options, hyperparameters_for, n_models, quality_of
 from .progress import FitProgress
 
@@ -29,7 +33,7 @@ _WIDE = 2000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that decides a fit, the data apart."""
+    """Everything that decides a fit, the data apart. `recorded`: the plan that is replayed, where one is."""
 
     quality: str
     metric: str
@@ -38,17 +42,38 @@ class Plan:
     seconds: float
     options: dict[str, Any]
     seed: int
+    recorded: Mapping[str, Any] | None = None
+
+    def fitted(self, predictor: Any) -> dict[str, Any]:
+        """What the fit came down to, as JSON data."""
+        return fitted_plan(predictor, {"quality": self.quality, "seed": self.seed, "options": self.options})
 
 
-def plan_fit(request: AutomlRequested, problem: Problem, objective: tuple[str, str], limits: Limits) -> Plan:
-    """The plan for a request on a machine with these limits."""
+def plan_search(
+    request: AutomlRequested, problem: Problem, n_train: int, objective: tuple[str, str], limits: Limits
+) -> Plan:
+    """The plan of a search for the best model within the request's time, on a machine with these limits."""
     quality = quality_of(request)
-    options = fit_options(request, limits.cpus, limits.gpus)
+    options = fit_options(request, n_train, limits.cpus, limits.gpus)
     share = _FIT_SHARE_BEFORE_REFIT if options.get("refit_full") else _FIT_SHARE
     allowed = min(request.time_limit, limits.seconds or request.time_limit)
-    metric, autogluon_metric = objective
-    hyperparameters = hyperparameters_for(quality, problem.problem_type, request.seed)
-    return Plan(quality, metric, autogluon_metric, hyperparameters, share * allowed, options, request.seed)
+    hyperparameters = hyperparameters_for(quality, problem, n_train, request.seed)
+    return Plan(quality, *objective, hyperparameters, share * allowed, options, request.seed)
+
+
+def plan_replay(recorded: Mapping[str, Any], objective: tuple[str, str]) -> Plan:
+    """The plan that makes a recorded model again, without a clock."""
+    options = {name: value for name, value in recorded["options"].items() if name != "hyperparameter_tune_kwargs"}
+    options["fit_weighted_ensemble"] = bool(recorded["weights"])
+    return Plan(
+        recorded["quality"],
+        *objective,
+        replay.hyperparameters(recorded),
+        replay.NO_LIMIT_S,
+        options,
+        recorded["seed"],
+        recorded,
+    )
 
 
 def fit(plan: Plan, problem: Problem, train: np.ndarray[Any, Any], directory: Path, report: Report) -> Any:
@@ -77,7 +102,8 @@ def fit(plan: Plan, problem: Problem, train: np.ndarray[Any, Any], directory: Pa
     )
     try:
         # Libraries warn about each other's versions, model by model: nothing that a reader could act on.
-        with warnings.catch_warnings():
+        as_recorded = replay.folds_trained_as(plan.recorded) if plan.recorded else nullcontext()
+        with warnings.catch_warnings(), as_recorded:
             warnings.simplefilter("ignore")
             predictor.fit(
                 table,

@@ -20,7 +20,7 @@ from handlers.registry import HandlerSpec
 from infra.execution.executor import ExecutorError, Run
 from infra.execution.messages import FINAL, CheckpointSaved, Finished, Progressed
 
-from . import arbiter, claims, endings
+from . import arbiter, claims, endings, models
 from .arbiter import Outcome, RecordedEvent
 from .claims import Ownership
 from .deadline import Deadline
@@ -66,6 +66,7 @@ class Lifecycle:
         proposal = outcome or await self._carry_out(job)
         with self._tools.slots.busy():
             outcome = outcome or await arbiter.decide(self._store, proposal)
+            await models.remember(self._store, outcome)
             await self._tell(job, outcome)
             await self._clear_up(job, outcome)
         log.info("job_ended", job_id=job.id, status=outcome.status.value, attempt=outcome.attempt)
@@ -75,7 +76,7 @@ class Lifecycle:
         try:
             request: JobRequested = validate(job.request)
             handler = self._handler(job.kind)
-            work = Work(request, handler, await self._dataset(job, request))
+            work = Work(request, handler, await self._dataset(job, request), await self._recorded(request))
             async with self._tools.slots.one(light=handler.light):
                 # Much may have happened while it waited: another worker may have ended it.
                 await job.lease.held()
@@ -122,7 +123,8 @@ class Lifecycle:
         teller.update(0.0, "Preparing")
         dataset = await place.dataset(work.dataset) if work.dataset else None
         job.lap("stage")
-        last, timed_out = await self._run(job, work, Inputs(dataset=dataset, limits=self._limits(work)), place, teller)
+        inputs = Inputs(dataset=dataset, recorded=work.recorded, limits=self._limits(work))
+        last, timed_out = await self._run(job, work, inputs, place, teller)
         job.lap("run")
         if timed_out or not isinstance(last, Finished):
             log.warning("job_failed", job_id=job.id, attempt=job.attempt, detail=getattr(last, "detail", ""))
@@ -178,6 +180,11 @@ class Lifecycle:
         until = job.delivery.timestamp_ms / 1000 + self._tools.dataset_wait_s
         waiting = job.waiting(f"Waiting for dataset {dataset_id}")
         return await self._tools.catalogue.wait_for(dataset_id, until, lambda: self._publish(job, waiting))
+
+    async def _recorded(self, request: JobRequested) -> dict[str, Any] | None:
+        """What is known of the model that is to be made again, where one is."""
+        model_id = getattr(request, "rerun_of", None)
+        return None if model_id is None else await models.recall(self._store, model_id)
 
     def _handler(self, kind: JobKind) -> HandlerSpec:
         handler = self._tools.handlers.get(kind)

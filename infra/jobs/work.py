@@ -1,6 +1,7 @@
 """What is to be done: a request, checked and made ready for an executor."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from events.outcomes import DatasetRegistered
 from events.requests import JobRequested
@@ -13,11 +14,12 @@ from .workplace import Workplace
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done: a valid request, who does it, and on which dataset."""
+    """What is to be done: a valid request, who does it, on which dataset, and which model is to be made again."""
 
     request: JobRequested
     handler: HandlerSpec
     dataset: DatasetRegistered | None
+    recorded: dict[str, Any] | None = None
 
     def task(self, task_id: str, inputs: Inputs, place: Workplace) -> Task:
         model = type(self.request)

@@ -29,9 +29,8 @@ def about_result(
     intervals: Mapping[str, list[float]],
     plain: Baseline,
     n_test: int,
-    unused: int,
 ) -> list[str]:
-    """A baseline that is not beaten, a score too good for its interval, columns that were not used."""
+    """A baseline that is not beaten, a score that is too good to be all there is."""
     found = []
     if not plain.beaten:
         found.append(_not_beaten(metric, metrics, plain))
@@ -41,8 +40,6 @@ def about_result(
             f"Every test row was right, but {n_test} rows leave room for mistakes: "
             f"the true accuracy may be as low as {low:.4g}"
         )
-    if unused:
-        found.append(f"{unused} columns were not used: they are constant, free text, ids, or copies of others")
     return found
 
 

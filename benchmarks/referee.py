@@ -1,0 +1,214 @@
+"""AutoML against bare AutoGluon: the same 60 s, the same training and test rows, five seeds, six real tables.
+
+    .venv/bin/python -m benchmarks.referee [--seeds 5] [--tables wine,khan] [--seconds 60] [--quality good]
+
+Each run is a process of its own with one core. A seed gives each table other training and test rows (it enters in
+the place of the file's hash) and the models other random numbers. Every run's test predictions are kept in
+benchmarks/.cache, so that an interrupted run goes on where it was. What is printed: for each table the mean score of
+three arms on the test rows of all seeds, and ours minus bare AutoGluon with a 95 % interval from 5,000 paired resamples
+of test rows within each seed. A point is 1 % of accuracy, or 0.01 of R².
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .referee_data import TABLES
+
+ARMS = ("ours", "bare")
+_KEPT = Path(__file__).parent / ".cache" / "referee"
+_RESAMPLES = 5000
+_SERVED_CLASSES = "int64"
+
+
+def main() -> None:
+    asked = _asked()
+    if asked.one:
+        table, seed, arm = asked.one.split("/")
+        return _one(table, int(seed), arm, asked)
+    for seed in range(asked.seeds):
+        for name in asked.tables.split(","):
+            # Turn and turn about, so that a busy minute of the machine falls on both.
+            for arm in ARMS if seed % 2 == 0 else ARMS[::-1]:
+                _ensure(name, seed, arm, asked)
+    _report(asked)
+    return None
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--quality", default="good")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _kept(table: str, seed: int, arm: str, asked: argparse.Namespace) -> Path:
+    what = f"ours-{asked.quality}" if arm == "ours" else arm
+    return _KEPT / f"{table}-{asked.seconds}s-{seed}-{what}.json"
+
+
+def _ensure(table: str, seed: int, arm: str, asked: argparse.Namespace) -> None:
+    path = _kept(table, seed, arm, asked)
+    if not path.exists():
+        print(f"{table}, seed {seed}, {arm} …", file=sys.stderr, flush=True)
+        told = ["--one", f"{table}/{seed}/{arm}", "--seconds", str(asked.seconds), "--quality", asked.quality]
+        one_core = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
+        command = [sys.executable, "-m", "benchmarks.referee", *told]
+        subprocess.run(command, check=True, env={**os.environ, **one_core}, stdout=subprocess.DEVNULL)
+
+
+def _one(name: str, seed: int, arm: str, asked: argparse.Namespace) -> None:
+    warnings.simplefilter("ignore")
+    import torch
+
+    from handlers.contract import DatasetFile
+    from handlers.datasets.target import load_problem
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.parquet"
+        TABLES[name]().to_parquet(path)
+        digest = hashlib.sha256(f"{name}/{seed}".encode()).hexdigest()
+        dataset = DatasetFile("d", path, "parquet", digest)
+        request = _request(asked, seed)
+        problem = load_problem(request, dataset)
+        begun = time.monotonic()
+        fit = _ours if arm == "ours" else _bare
+        said, plain = fit(request, dataset, problem, Path(folder))
+        took = time.monotonic() - begun
+    parts = problem.split()
+    told = {"seconds": took, "y": problem.y[parts.test].tolist(), "said": said, "plain": plain}
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    _kept(name, seed, arm, asked).write_text(json.dumps(told))
+
+
+def _request(asked: argparse.Namespace, seed: int) -> Any:
+    from events.requests import AutomlRequested
+
+    return AutomlRequested(
+        dataset_id="d", target_column="target", quality=asked.quality, time_limit=asked.seconds, seed=seed
+    )
+
+
+def _ours(request: Any, dataset: Any, problem: Any, folder: Path) -> tuple[Any, Any]:
+    from handlers.automl.artifact import predict
+    from handlers.automl.handler import run
+    from handlers.baselines import fit_plain
+    from handlers.contract import Inputs, Limits, Outputs
+
+    out = Outputs(folder / "out", folder / "keep")
+    out.directory.mkdir()
+    run(request, Inputs(dataset, limits=Limits(cpus=1)), out, _Silent())
+    parts = problem.split()
+    X, y = problem.X, problem.y
+    said = predict(out.model, X.iloc[parts.test], y[parts.test], problem)
+    n_classes = None if problem.classes is None else len(problem.classes)
+    plain = fit_plain(X.iloc[parts.train], y[parts.train], X.iloc[parts.test], y[parts.test], n_classes)
+    return _told(said.predicted, said.probabilities), _told(
+        plain.predictions.predicted, plain.predictions.probabilities
+    )
+
+
+def _bare(request: Any, dataset: Any, problem: Any, folder: Path) -> tuple[Any, Any]:
+    from autogluon.tabular import TabularPredictor
+
+    parts = problem.split()
+    train = problem.X.iloc[parts.train].assign(target=problem.y[parts.train]).reset_index(drop=True)
+    predictor = TabularPredictor("target", problem_type=problem.problem_type, path=str(folder / "bare"), verbosity=0)
+    predictor.fit(train, time_limit=request.time_limit, presets="medium_quality", num_cpus=1, num_gpus=0)
+    X = problem.X.iloc[parts.test]
+    if problem.classes is None:
+        return _told(predictor.predict(X).to_numpy(), None), None
+    probabilities = predictor.predict_proba(X)
+    return _told(predictor.predict(X).to_numpy(), probabilities[range(len(problem.classes))].to_numpy()), None
+
+
+def _told(predicted: Any, probabilities: Any) -> dict[str, Any]:
+    return {"predicted": predicted.tolist(), "probabilities": None if probabilities is None else probabilities.tolist()}
+
+
+class _Silent:
+    def __call__(self, *_: object, **__: object) -> None: ...
+
+    def should_stop(self) -> bool:
+        return False
+
+    def checkpoint(self) -> None: ...
+
+
+def _report(asked: argparse.Namespace) -> None:
+    print(
+        "table         points: bare    ours  linear    ours − bare [95 %]      log-loss or RMSE: bare / ours / linear"
+    )
+    for name in asked.tables.split(","):
+        runs = [
+            {arm: json.loads(_kept(name, seed, arm, asked).read_text()) for arm in ARMS} for seed in range(asked.seeds)
+        ]
+        bare, ours, plain, low, high = _difference(runs)
+        losses = [np.mean([_loss(run["ours"]["y"], said(run)) for run in runs]) for said in (_SAID_BARE, _SAID, _PLAIN)]
+        seconds = max(run["ours"]["seconds"] for run in runs)
+        print(
+            f"{name:13} {bare:12.2f} {ours:7.2f} {plain:7.2f}    {ours - bare:+6.2f} [{low:+.2f}, {high:+.2f}]"
+            f"      {losses[0]:.3f} / {losses[1]:.3f} / {losses[2]:.3f}   (ours took at most {seconds:.0f} s)"
+        )
+
+
+def _SAID(run: Any) -> Any:
+    return run["ours"]["said"]
+
+
+def _SAID_BARE(run: Any) -> Any:
+    return run["bare"]["said"]
+
+
+def _PLAIN(run: Any) -> Any:
+    return run["ours"]["plain"]
+
+
+def _difference(runs: list[Any]) -> tuple[float, float, float, float, float]:
+    rng = np.random.default_rng(0)
+    resampled = np.zeros(_RESAMPLES)
+    for run in runs:
+        y = np.array(run["ours"]["y"])
+        weights = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=_RESAMPLES)
+        resampled += _points(y, _SAID(run), weights) - _points(y, _SAID_BARE(run), weights)
+    means = [
+        float(np.mean([_points(np.array(run["ours"]["y"]), said(run), None)[0] for run in runs]))
+        for said in (_SAID_BARE, _SAID, _PLAIN)
+    ]
+    low, high = np.percentile(resampled / len(runs), [2.5, 97.5])
+    return means[0], means[1], means[2], float(low), float(high)
+
+
+def _points(y: Any, said: Any, weights: Any) -> Any:
+    weights = np.ones((1, len(y))) if weights is None else weights
+    predicted = np.array(said["predicted"])
+    if said["probabilities"] is not None:
+        return 100 * (weights @ (predicted == y)) / len(y)
+    mean = (weights @ y) / len(y)
+    around = weights @ y**2 - len(y) * mean**2
+    return 100 * (1 - (weights @ (predicted - y) ** 2) / around)
+
+
+def _loss(y: Any, said: Any) -> float:
+    if said["probabilities"] is None:
+        return float(np.sqrt(np.mean((np.array(said["predicted"]) - np.array(y)) ** 2)))
+    chances = np.array(said["probabilities"])[np.arange(len(y)), y]
+    return float(-np.log(np.clip(chances, 1e-15, 1)).mean())
+
+
+if __name__ == "__main__":
+    main()

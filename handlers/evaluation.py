@@ -1,0 +1,83 @@
+"""What is known of a finished model, whatever trained it: its scores on the test rows beside a plain model's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from events.outcomes import Baseline
+
+from . import pictures
+from .baselines import Plain, baseline, fit_plain
+from .caveats import about_result, about_split
+from .datasets.problem import Problem
+from .intervals import intervals
+from .metrics import Predictions, score
+from .record import Clock
+from .splits import Split
+
+#: Where in an artifact its pictures are.
+PICTURES = "pictures"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores on the test rows with intervals, a baseline's, pictures (name → path in the artifact), and warnings."""
+
+    metrics: dict[str, float]
+    intervals: dict[str, list[float]]
+    baseline: Baseline
+    pictures: dict[str, str]
+    warnings: list[str]
+
+
+def evaluate(
+    said: Predictions,
+    problem: Problem,
+    parts: Split,
+    *,
+    metric: str,
+    leaderboard: list[dict[str, Any]],
+    artifact: Path,
+    seed: int,
+    clock: Clock,
+) -> Evaluation:
+    """Judges what a model `said` about the test rows and draws it below `artifact`.
+
+    Args:
+        metric: the one that decides, by our name.
+        leaderboard: members with `name`, `validation_score`, `fit_seconds`, best first.
+        clock: takes the seconds of each step.
+    """
+    groups = None if problem.groups is None else problem.groups.iloc[parts.test].astype(str).to_numpy()
+    with clock("intervals"):
+        metrics, held = score(said), intervals(said, groups, seed)
+    with clock("baseline"):
+        plain = _plain(problem, parts, seed)
+        beside = baseline(plain, metric, metrics.get(metric), groups)
+    with clock("pictures"):
+        drawn = pictures.draw(
+            said,
+            plain.predictions,
+            labels=problem.labels,
+            target=problem.target_column,
+            leaderboard=leaderboard,
+            metric=metric,
+            baseline_name=plain.name,
+            directory=artifact / PICTURES,
+        )
+    with clock("suspicions"):
+        warnings = [
+            *problem.warnings,
+            *about_split(problem, parts),
+            *about_result(metric, metrics, held, beside, len(parts.test)),
+        ]
+    return Evaluation(metrics, held, beside, {name: f"{PICTURES}/{file}" for name, file in drawn.items()}, warnings)
+
+
+def _plain(problem: Problem, parts: Split, seed: int) -> Plain:
+    X, y = problem.X, problem.y
+    n_classes = None if problem.classes is None else len(problem.classes)
+    train, test = parts.train, parts.test
+    return fit_plain(X.iloc[train], y[train], X.iloc[test], np.asarray(y[test]), n_classes, seed)
