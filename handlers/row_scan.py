@@ -8,7 +8,7 @@ Parquet), wherever it stands and in whatever layout:
 - runs of neighbouring cells of a row, or of a column in the file's, the training rows' or sorted order (see
   `scanning.runs`), as float64, float32, whole numbers of 8, 4 or 1 bytes, or text with six digits or more;
 - pairs of neighbouring cells of a row at one distance, as a table puts them in any layout, whatever the order of
-  its rows (see `scanning.strides`), as float64 and float32;
+  its rows (see `scanning.strides`), as float64, float32 and whole numbers of 8 or 4 bytes;
 - words (see `scanning.words`): ids, group values, free text.
 
 The rule. A file is refused that holds
@@ -23,7 +23,7 @@ The rule. A file is refused that holds
 5. three words.
 
 Never looked for, since models need or may hold them: classes, categories that stand in two rows or more, column
-names, cells around the median. Not found: whole numbers of few digits whose rows are shuffled and lie column by
+names, cells around the median. Not found: whole numbers below 256 whose rows are shuffled and lie column by
 column, a single column of few digits that is neither sorted nor in order, numbers rounded below six digits, base64,
 what was computed of a cell. Of more than 100,000 rows evenly many are looked for, of more than 600,000 cells blocks
 of neighbouring columns.

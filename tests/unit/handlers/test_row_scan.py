@@ -189,6 +189,14 @@ def test_a_table_is_found_column_by_column_and_shuffled(measured: Problem, tmp_p
     refused(tmp_path, measured, npy(np.asfortranarray(shuffled, dtype=np.float32)))
 
 
+@pytest.mark.parametrize("dtype", ["<i8", "<i4", "<f8", "<f4"])
+def test_a_table_of_counts_is_found_column_by_column_and_shuffled(tmp_path: Path, dtype: str) -> None:
+    reads = np.random.default_rng(0).negative_binomial(1, 0.001, (N, 20))
+    found = problem_of(pd.DataFrame(reads).add_prefix("gene ").assign(target=["a", "b"] * (N // 2)), tmp_path)
+    shuffled = found.X.sample(frac=0.6, random_state=0).to_numpy()
+    refused(tmp_path, found, npy(np.asfortranarray(shuffled.astype(dtype))))
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_sorted_column_is_found(problem: Problem, tmp_path: Path, dtype: Any) -> None:
     train = problem.split().train
@@ -283,6 +291,21 @@ def test_noise_like_the_data_is_no_row(problem: Problem, tmp_path: Path, seed: i
     table = numbers(problem).to_numpy()
     clean(tmp_path, problem, (table[rng.integers(0, N, 50_000), 0] + rng.normal(size=50_000) * 1e-3).tobytes())
     clean(tmp_path, problem, rng.bytes(2_000_000))
+
+
+def test_zeros_ones_and_ranges_are_no_rows(
+    problem: Problem, measured: Problem, counts: Problem, tmp_path: Path
+) -> None:
+    frame = cohort().assign(reads=np.random.default_rng(0).integers(0, 10**5, N), day=pd.Timestamp("2021-03-01"))
+    mixed = problem_of(frame.assign(depth=frame["reads"].to_numpy()[::-1]), tmp_path)
+    (tmp_path / "model").mkdir()
+    for dtype in ("u1", "<i4", "<i8", "<f4", "<f8", ">f8"):
+        for n in (1, 40, 3000):
+            arrays = np.zeros(n), np.ones(n), np.arange(n) % 200
+            for place, array in enumerate(arrays):
+                (tmp_path / "model" / f"{dtype[-2:]}-{n}-{place}").write_bytes(array.astype(dtype).tobytes())
+    for found in (problem, measured, counts, mixed):
+        assert refuse_rows(tmp_path / "model", found).files == 45
 
 
 def test_empty_things(problem: Problem, tmp_path: Path) -> None:
