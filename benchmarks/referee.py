@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,12 @@ from .referee_data import TABLES
 ARMS = ("ours", "bare")
 _KEPT = Path(__file__).parent / ".cache" / "referee"
 _RESAMPLES = 5000
-_SERVED_CLASSES = "int64"
+#: What each arm said, out of the runs of one seed.
+_SAID: dict[str, Callable[[Any], Any]] = {
+    "bare": lambda run: run["bare"]["said"],
+    "ours": lambda run: run["ours"]["said"],
+    "linear": lambda run: run["ours"]["plain"],
+}
 
 
 def main() -> None:
@@ -117,27 +123,29 @@ def _ours(request: Any, dataset: Any, problem: Any, folder: Path) -> tuple[Any, 
     said = predict(out.model, X.iloc[parts.test], y[parts.test], problem)
     n_classes = None if problem.classes is None else len(problem.classes)
     plain = fit_plain(X.iloc[parts.train], y[parts.train], X.iloc[parts.test], y[parts.test], n_classes)
-    return _told(said.predicted, said.probabilities), _told(
-        plain.predictions.predicted, plain.predictions.probabilities
-    )
+    return _told(said), _told(plain.predictions)
 
 
 def _bare(request: Any, dataset: Any, problem: Any, folder: Path) -> tuple[Any, Any]:
     from autogluon.tabular import TabularPredictor
 
+    from handlers.metrics import Predictions
+
     parts = problem.split()
     train = problem.X.iloc[parts.train].assign(target=problem.y[parts.train]).reset_index(drop=True)
     predictor = TabularPredictor("target", problem_type=problem.problem_type, path=str(folder / "bare"), verbosity=0)
     predictor.fit(train, time_limit=request.time_limit, presets="medium_quality", num_cpus=1, num_gpus=0)
-    X = problem.X.iloc[parts.test]
+    X, y = problem.X.iloc[parts.test], problem.y[parts.test]
+    predicted = predictor.predict(X).to_numpy()
     if problem.classes is None:
-        return _told(predictor.predict(X).to_numpy(), None), None
-    probabilities = predictor.predict_proba(X)
-    return _told(predictor.predict(X).to_numpy(), probabilities[range(len(problem.classes))].to_numpy()), None
+        return _told(Predictions(y, predicted)), None
+    probabilities = predictor.predict_proba(X)[range(len(problem.classes))].to_numpy()
+    return _told(Predictions(y, predicted, probabilities)), None
 
 
-def _told(predicted: Any, probabilities: Any) -> dict[str, Any]:
-    return {"predicted": predicted.tolist(), "probabilities": None if probabilities is None else probabilities.tolist()}
+def _told(said: Any) -> dict[str, Any]:
+    chances = said.probabilities
+    return {"predicted": said.predicted.tolist(), "probabilities": None if chances is None else chances.tolist()}
 
 
 class _Silent:
@@ -150,50 +158,45 @@ class _Silent:
 
 
 def _report(asked: argparse.Namespace) -> None:
-    print(
-        "table         points: bare    ours  linear    ours − bare [95 %]      log-loss or RMSE: bare / ours / linear"
-    )
-    for name in asked.tables.split(","):
+    print(f"{'':13} points (mean of {asked.seeds} seeds){'':32} log-loss or RMSE")
+    print(f"{'table':13} {'bare':>7} {'ours':>7} {'linear':>7}   ours - bare [95 %]       bare    ours  linear")
+    tables = asked.tables.split(",")
+    pooled = np.zeros(_RESAMPLES)
+    for name in tables:
         runs = [
             {arm: json.loads(_kept(name, seed, arm, asked).read_text()) for arm in ARMS} for seed in range(asked.seeds)
         ]
-        bare, ours, plain, low, high = _difference(runs)
-        losses = [np.mean([_loss(run["ours"]["y"], said(run)) for run in runs]) for said in (_SAID_BARE, _SAID, _PLAIN)]
-        seconds = max(run["ours"]["seconds"] for run in runs)
+        points = {arm: np.mean([_points(_truth(run), said(run))[0] for run in runs]) for arm, said in _SAID.items()}
+        losses = [np.mean([_loss(_truth(run), said(run)) for run in runs]) for said in _SAID.values()]
+        drawn = _drawn_differences(runs)
+        pooled += drawn / len(tables)
+        low, high = np.percentile(drawn, [2.5, 97.5])
         print(
-            f"{name:13} {bare:12.2f} {ours:7.2f} {plain:7.2f}    {ours - bare:+6.2f} [{low:+.2f}, {high:+.2f}]"
-            f"      {losses[0]:.3f} / {losses[1]:.3f} / {losses[2]:.3f}   (ours took at most {seconds:.0f} s)"
+            f"{name:13} {points['bare']:7.2f} {points['ours']:7.2f} {points['linear']:7.2f}"
+            f"   {points['ours'] - points['bare']:+6.2f} [{low:+6.2f}, {high:+6.2f}]"
+            f"   {losses[0]:7.3f} {losses[1]:7.3f} {losses[2]:7.3f}"
+            f"   ours took at most {max(run['ours']['seconds'] for run in runs):.0f} s"
         )
+    low, high = np.percentile(pooled, [2.5, 97.5])
+    print(f"{'all tables':13} {'':23}   {pooled.mean():+6.2f} [{low:+6.2f}, {high:+6.2f}]")
 
 
-def _SAID(run: Any) -> Any:
-    return run["ours"]["said"]
+def _truth(run: Any) -> Any:
+    return np.array(run["ours"]["y"])
 
 
-def _SAID_BARE(run: Any) -> Any:
-    return run["bare"]["said"]
-
-
-def _PLAIN(run: Any) -> Any:
-    return run["ours"]["plain"]
-
-
-def _difference(runs: list[Any]) -> tuple[float, float, float, float, float]:
+def _drawn_differences(runs: list[Any]) -> Any:
+    """Ours minus bare in 5,000 draws of test rows, the mean over seeds."""
     rng = np.random.default_rng(0)
-    resampled = np.zeros(_RESAMPLES)
+    drawn = np.zeros(_RESAMPLES)
     for run in runs:
-        y = np.array(run["ours"]["y"])
+        y = _truth(run)
         weights = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=_RESAMPLES)
-        resampled += _points(y, _SAID(run), weights) - _points(y, _SAID_BARE(run), weights)
-    means = [
-        float(np.mean([_points(np.array(run["ours"]["y"]), said(run), None)[0] for run in runs]))
-        for said in (_SAID_BARE, _SAID, _PLAIN)
-    ]
-    low, high = np.percentile(resampled / len(runs), [2.5, 97.5])
-    return means[0], means[1], means[2], float(low), float(high)
+        drawn += _points(y, _SAID["ours"](run), weights) - _points(y, _SAID["bare"](run), weights)
+    return drawn / len(runs)
 
 
-def _points(y: Any, said: Any, weights: Any) -> Any:
+def _points(y: Any, said: Any, weights: Any = None) -> Any:
     weights = np.ones((1, len(y))) if weights is None else weights
     predicted = np.array(said["predicted"])
     if said["probabilities"] is not None:

@@ -16,6 +16,7 @@ from .intervals import intervals
 from .metrics import Predictions, score
 from .record import Clock
 from .splits import Split
+from .suspicions import duplicates, suspicions
 
 #: Where in an artifact its pictures are.
 PICTURES = "pictures"
@@ -70,6 +71,8 @@ def evaluate(
     with clock("suspicions"):
         warnings = [
             *problem.warnings,
+            *suspicions(problem, parts.train),
+            *duplicates(problem, parts),
             *about_split(problem, parts),
             *about_result(metric, metrics, held, beside, len(parts.test)),
         ]
