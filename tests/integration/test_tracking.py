@@ -273,12 +273,12 @@ async def test_a_version_points_at_the_model_where_it_lies(
 ) -> None:
     import mlflow
 
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)  # else MLflow makes a database where we stand
     directory = Path(settings.artifacts) / "models/model-1/attempt-1"
     (settings.data_dir / "code.py").write_text(_SERVED)
     mlflow.pyfunc.save_model(directory, python_model=str(settings.data_dir / "code.py"), pip_requirements=["mlflow"])
     await house.tell(finished(Log(), 1, target_column=target, artifacts_path="models/model-1/attempt-1"))
     ((_, event),) = house.outcomes.events
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{event.data['registered_name']}@challenger")
     assert list(loaded.predict([1, 2])) == [2, 4]
     assert not list((Path(settings.artifacts) / "mlflow").rglob("MLmodel")), "no second copy"
