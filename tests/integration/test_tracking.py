@@ -306,6 +306,7 @@ async def test_a_file_store_works_with_a_warning(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_ALLOW_FILE_STORE", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file://{tmp_path}/runs")  # its file store asks for it, too
     told = settings.model_copy(update={"mlflow_tracking_uri": f"file://{tmp_path}/runs"})
     store = open_tracking_store(told)
     assert "file_store" in capsys.readouterr().out
