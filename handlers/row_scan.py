@@ -28,7 +28,18 @@ column, a single column of few digits that is neither sorted nor in order, numbe
 what was computed of a cell. Of more than 100,000 rows evenly many are looked for, of more than 600,000 cells blocks
 of neighbouring columns.
 
-Error rates: see below.
+Measured. Missed: of single rows planted as float64, float32, CSV, CSV of six digits and JSON (60 of each in each of
+breast_cancer, wine, diabetes, digits, Khan, pbmc68k and three made tables) none; of iris, four numbers of two digits,
+30 to 45 of 100. Tables shuffled and laid out column by column were found in all of these but digits, whose pixels lie
+below 17. Of columns alone, sorted, 85 to 100 of 100 were found, but 15 of pbmc68k's, which have three decimals, and
+none of digits'; shuffled, those that have telling cells.
+
+False alarms: none in 32 cleaned predictors (ten datasets, all qualities; the best model alone, and every model that
+was tried), none in 16 sets of forests, LightGBM, CatBoost and XGBoost on 4,000 rows of float64, float32, two or three
+decimals, whole numbers and grids of steps, where thresholds meet values of other rows by chance.
+
+On one core 0.4 s to prepare for 700 × 765 cells and 0.05 to 0.1 s for each MB; 22 s for an artifact of 405 MB. Memory:
+about 200 MB of keys, whatever the size of a file.
 """
 
 import math
