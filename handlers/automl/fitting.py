@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from events.errors import ReasonCode
 from events.requests import AutomlRequested
 from handlers.contract import JobRefused, Limits, Report
 from handlers.datasets.problem import Problem
 
-from . import replay
+from . import replay, wide
 from .fitted import fitted_plan
 from .portfolio import Hyperparameters, fit_options, hyperparameters_for, n_models, quality_of
 from .progress import FitProgress
@@ -27,8 +26,6 @@ log = logging.getLogger(__name__)
 #: What the fit gets of the time limit. AutoGluon looks at the clock between models and refits after the last look.
 _FIT_SHARE = 0.9
 _FIT_SHARE_BEFORE_REFIT = 0.75
-#: Columns from which on a table of numbers is handed on as it is.
-_WIDE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def fit(plan: Plan, problem: Problem, train: np.ndarray[Any, Any], directory: Pa
     try:
         # Libraries warn about each other's versions, model by model: nothing that a reader could act on.
         as_recorded = replay.folds_trained_as(plan.recorded) if plan.recorded else nullcontext()
-        with warnings.catch_warnings(), as_recorded:
+        with warnings.catch_warnings(), wide.quick_lookups(), as_recorded:
             warnings.simplefilter("ignore")
             predictor.fit(
                 table,
@@ -111,7 +108,7 @@ def fit(plan: Plan, problem: Problem, train: np.ndarray[Any, Any], directory: Pa
                 hyperparameters=plan.hyperparameters,
                 callbacks=[progress],
                 validation_structure={"group_on": group} if group else None,
-                **(plan.options | _for_wide(problem.X)),
+                **(plan.options | wide.fit_options(problem.X)),
             )
     except (RuntimeError, TimeLimitExceeded, AssertionError) as error:
         # AutoGluon asserts that there is time left; any other assertion is nothing that a person could mend.
@@ -132,18 +129,6 @@ def _training_table(problem: Problem, train: np.ndarray[Any, Any]) -> tuple[pd.D
         beside[problem.group_column] = pd.factorize(problem.groups.iloc[train].astype(str), sort=True)[0]
     table: pd.DataFrame = pd.concat([X, pd.DataFrame(beside, index=X.index)], axis="columns")
     return table.reset_index(drop=True), problem.group_column
-
-
-def _for_wide(X: pd.DataFrame) -> dict[str, Any]:
-    """Very many numbers go to the models as they are.
-
-    AutoGluon's search for dates, texts and copies takes time by the square of the columns: minutes for 20,000 genes.
-    """
-    from autogluon.features.generators import IdentityFeatureGenerator
-
-    if X.shape[1] < _WIDE or not all(types.is_numeric_dtype(dtype) for dtype in X.dtypes):
-        return {}
-    return {"feature_generator": IdentityFeatureGenerator(), "_feature_generator_kwargs": None}
 
 
 def _nothing_trained(predictor: Any, progress: FitProgress, plan: Plan) -> JobRefused:

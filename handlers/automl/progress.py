@@ -1,5 +1,6 @@
 """Live news from a fit, and a way to stop it: AutoGluon calls this before and after every model."""
 
+import math
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ from .objectives import as_written
 
 #: The fit's share of the whole job, in percent.
 FIT_BEGINS, FIT_ENDS = 5.0, 90.0
+#: A replay has no clock: before its first model is done, nobody can say how long it will take.
+_FAR = 1e7
 
 
 class FitProgress(AbstractCallback):  # type: ignore[misc]
@@ -72,9 +75,14 @@ class FitProgress(AbstractCallback):  # type: ignore[misc]
         by_time = spent / self._seconds
         done = max(0, self._n_begun - 1) / self._n_models
         share = min(1.0, max(by_time, done))
-        left = self._seconds - spent if not done else min(self._seconds - spent, spent / done - spent)
+        left = min(self._seconds - spent, spent / done - spent if done else math.inf)
         metrics = {}
         if self._best is not None:
             message = f"{message}, best {self._metric} so far {self._best:.3g}"
             metrics[f"validation_{self._metric}"] = self._best
-        self._report(FIT_BEGINS + share * (FIT_ENDS - FIT_BEGINS), message, eta_s=max(0.0, left), metrics=metrics)
+        self._report(
+            FIT_BEGINS + share * (FIT_ENDS - FIT_BEGINS),
+            message,
+            eta_s=max(0.0, left) if left < _FAR else None,
+            metrics=metrics,
+        )

@@ -1,6 +1,7 @@
 """The read API, from the outside: how the commands ask, and what they say when nobody answers."""
 
 import os
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import quote
@@ -23,6 +24,8 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="At m
 
 _TIMEOUT_S = 10.0
 _PAGE = 100
+_PATIENCE_S = 10.0
+_LOOK_AGAIN_S = 0.1
 
 
 def api_address(settings: "Settings") -> str:
@@ -62,6 +65,17 @@ class ApiClient:
 
     def results(self, model_id: str) -> dict[str, Any]:
         return self.get(f"/api/ml/models/{quote(model_id, safe='')}/results")
+
+    def results_of(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The results of the model that a completed job made: the tables may know it a moment after the job."""
+        given_up = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return self.results(job["model_id"])
+            except CliError as error:
+                if error.code is not ExitCode.NOT_FOUND or time.monotonic() > given_up:
+                    raise
+            time.sleep(_LOOK_AGAIN_S)
 
     def pages(self, path: str, limit: int, **wanted: str | None) -> list[dict[str, Any]]:
         """The first `limit` items of a list, read page by page."""

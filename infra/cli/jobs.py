@@ -84,7 +84,7 @@ def follow(
                 ExitCode.INTERRUPTED,
             ) from None
         if final["status"] == "completed" and final["model_id"] and not as_json:
-            print_results(client.results(final["model_id"]), settings)
+            print_results(client.results_of(final), settings)
     if as_json:
         print_json(final)
     elif final["status"] == "completed":

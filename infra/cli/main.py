@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import datasets, demo, doctor, jobs, models, promote, services, submit, token, try_it, up
+from infra.cli import datasets, demo, doctor, jobs, models, promote, rerun, services, submit, token, try_it, up
 from infra.cli.errors import ExitCode, debugging, explain
 
 
@@ -72,6 +72,7 @@ app.add_typer(submit.app, name="submit")
 app.command()(jobs.watch)
 app.command()(jobs.jobs)
 app.command()(models.models)
+app.command()(rerun.rerun)
 app.command()(promote.promote)
 app.command("datasets")(datasets.list_datasets)
 app.command()(token.token)

@@ -100,17 +100,17 @@ class Trial:
             if job["status"] != "completed":
                 reason = f" ({job['error']['reason']})" if job.get("error") else ""
                 raise CliError(f"the training {job['status']}: {told(job)}{reason}")
-            results = self._registered(client, job["model_id"])
+            results = self._registered(client, job)
         print_results(results, self._settings)
         return results
 
-    def _registered(self, client: ApiClient, model_id: str) -> dict[str, Any]:
+    def _registered(self, client: ApiClient, job: dict[str, Any]) -> dict[str, Any]:
         """The results, with the model's place in the registry if that is told soon."""
         until = time.monotonic() + _REGISTRATION_S
-        results = client.results(model_id)
+        results = client.results_of(job)
         while not results["registered_name"] and time.monotonic() < until:
             self._pause(_EVERY_S)
-            results = client.results(model_id)
+            results = client.results_of(job)
         return results
 
     def _pause(self, seconds: float) -> None:
