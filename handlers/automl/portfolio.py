@@ -27,11 +27,7 @@ _NEVER_SKEWED = 1e12
 _REGRESSION_LEAF_ROWS = 5
 _TRIALS = 5
 #: The inverse strength of the penalty, what a model of it is called, and its turn.
-_PENALTIES = ((1.0, "", 999), (0.1, "Strong", 998), (0.01, "Stronger", 95))
-#: Boosting takes a tree for every class and looks at every column for it: from so many of both on, what costs less
-#: comes first, or it would not come at all.
-_MANY = 2000
-_TURNS_WHERE_MANY = {"XT": 99, "RF": 98, "NN_TORCH": 97}
+_PENALTIES = ((1.0, "", 999), (0.1, "Strong", 998), (0.01, "Stronger", 50))
 _MOST_LINEAR_ITERATIONS, _FEWEST_LINEAR_ITERATIONS, _LINEAR_CELLS = 199, 20, 2_000_000_000
 
 _PORTFOLIOS = {"medium": "default", "good": "light", "high": "zeroshot", "best": "zeroshot"}
@@ -51,7 +47,6 @@ def hyperparameters_for(quality: str, problem: Problem, n_train: int, seed: int)
     from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
 
     problem_type = problem.problem_type
-    many = problem.X.shape[1] * len(problem.classes or ".") >= _MANY
     listed = {
         "LR": _linear_models(_linear_iterations(n_train * problem.X.shape[1])),
         **get_hyperparameter_config(_PORTFOLIOS[quality]),
@@ -62,7 +57,7 @@ def hyperparameters_for(quality: str, problem: Problem, n_train: int, seed: int)
         kept = [config for config in (configs if isinstance(configs, list) else [configs]) if isinstance(config, dict)]
         kept = [_careful(family, config, problem_type, seed) for config in kept if _fits(config, problem_type)]
         if kept:
-            chosen[family] = [_in_turn(family, config) for config in kept] if many else kept
+            chosen[family] = kept
     return chosen
 
 
@@ -127,12 +122,6 @@ def _fits(config: dict[str, Any], problem_type: ProblemType) -> bool:
     return problem_type in config.get("ag_args", {}).get("problem_types", [problem_type])
 
 
-def _in_turn(family: str, config: dict[str, Any]) -> dict[str, Any]:
-    if family not in _TURNS_WHERE_MANY:
-        return config
-    return {**config, "ag_args": {**config.get("ag_args", {}), "priority": _TURNS_WHERE_MANY[family]}}
-
-
 def _careful(family: str, config: dict[str, Any], problem_type: ProblemType, seed: int) -> dict[str, Any]:
     config = {**copy.deepcopy(config), _SEEDS[family]: seed}
     if family == "CAT":
@@ -141,7 +130,9 @@ def _careful(family: str, config: dict[str, Any], problem_type: ProblemType, see
     if family == "NN_TORCH":
         # Its trials would start a cluster of Ray's own, sockets and all, where Ray is installed.
         config["ag_args"] = {**config.get("ag_args", {}), "hyperparameter_tune_kwargs": None}
-    if family in ("LR", "NN_TORCH"):
+    if family == "LR":
+        config["proc.skew_threshold"] = None  # as the next, and no column's skewness is reckoned
+    if family == "NN_TORCH":
         config["proc.skew_threshold"] = _NEVER_SKEWED
     if family == "XGB":
         # Cuts between two values; the histogram method cuts at values of training rows.

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pandas as pd
 from pandas.api import types
 
@@ -46,9 +47,15 @@ def fit_options(X: pd.DataFrame) -> dict[str, Any]:
 @contextmanager
 def quick_lookups() -> Iterator[None]:
     """While open, AutoGluon keeps its lists of columns as `Names`. It comes to the same, only sooner."""
+    from autogluon.common.features import infer_types
     from autogluon.common.features.feature_metadata import FeatureMetadata
 
-    find = FeatureMetadata.get_features
+    find, look_into = FeatureMetadata.get_features, infer_types.get_types_special
+
+    def get_types_special(column: "pd.Series[Any]") -> Any:
+        # Only text can be a date or free text in disguise; for each column of numbers this was looked for as well.
+        is_number = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
+        return [] if is_number else look_into(column)
 
     def get_features(self: Any, *args: Any, **kwargs: Any) -> Names:
         return Names(find(self, *args, **kwargs))
@@ -71,6 +78,7 @@ def quick_lookups() -> Iterator[None]:
     with ExitStack() as patches:
         for method in (get_features, keep_features, remove_features):
             patches.enter_context(patch.object(FeatureMetadata, method.__name__, method))
+        patches.enter_context(patch.object(infer_types, "get_types_special", get_types_special))
         # Puts together what is shown nowhere: the log is off.
         patches.enter_context(patch.object(FeatureMetadata, "print_feature_metadata_full", lambda *_, **__: ""))
         yield
