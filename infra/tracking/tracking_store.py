@@ -80,8 +80,8 @@ def open_tracking_store(settings: Settings) -> TrackingStore:
         ModuleNotFoundError: the database's driver is not installed.
         Exception: whatever MLflow raises when the store is away, or held by somebody else.
     """
-    uri = settings.tracking_uri
-    check_tracking_uri(uri)
+    check_tracking_uri(settings.tracking_uri)
+    uri = _with_driver(settings.tracking_uri)
     for name, value in _QUIETLY.items():
         os.environ.setdefault(name, value)
     if uri.startswith("file:"):
@@ -98,6 +98,11 @@ def open_tracking_store(settings: Settings) -> TrackingStore:
         client = _client(uri)
     log.info("tracking_store", kind=urlsplit(uri).scheme)
     return TrackingStore(client, uri, _plain(settings.artifacts).rstrip("/"))
+
+
+def _with_driver(uri: str) -> str:
+    """PostgreSQL by the driver that is installed with us, unless the address names another."""
+    return "postgresql+pg8000" + uri.removeprefix("postgresql") if uri.startswith("postgresql:") else uri
 
 
 def _client(uri: str) -> "MlflowClient":
