@@ -38,14 +38,14 @@ def validation_score(members: list[dict[str, Any]], best: str) -> float | None:
 
 def architecture(best: str, weights: Mapping[str, float]) -> str:
     """The best model, and of an ensemble its members by weight: «WeightedEnsemble_L2: LightGBM 0.6, XGBoost 0.4»."""
-    told = ", ".join(f"{name.removesuffix(BAG)} {weight:.2g}" for name, weight in weights.items())
+    told = ", ".join(f"{name} {weight:.2g}" for name, weight in weights.items())
     return f"{best}: {told}" if told and best.startswith(_ENSEMBLE) else best
 
 
 def hyperparameters(quality: str, fitted: Mapping[str, Any], best: str) -> dict[str, Any]:
     """Quality, seed, weights, and the settings of every model that the best one is made of, by name."""
     weights = fitted["weights"] if best.startswith(_ENSEMBLE) else {}
-    members = {name.removesuffix(BAG) for name in weights} or {best.removesuffix(_REFITTED).removesuffix(BAG)}
+    members = set(weights) or {best.removesuffix(_REFITTED).removesuffix(BAG)}
     models = {model["name"]: _settings(model) for model in fitted["models"] if model["name"] in members}
     return {"quality": quality, "seed": fitted["seed"], "weights": weights, "models": models}
 

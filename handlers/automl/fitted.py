@@ -33,7 +33,7 @@ def weights_of(ensemble: Any) -> dict[str, float]:
     """Member → weight, heaviest first; empty where the model is no ensemble."""
     if not hasattr(ensemble, "_get_model_weights"):
         return {}
-    weights = {str(name): float(weight) for name, weight in ensemble._get_model_weights().items()}
+    weights = {str(name).removesuffix(BAG): float(weight) for name, weight in ensemble._get_model_weights().items()}
     return dict(sorted(weights.items(), key=lambda item: -item[1]))
 
 
