@@ -59,6 +59,10 @@ def automl(
     problem_type: Annotated[
         str | None, typer.Option(help="classification or regression.  [default: by target]")
     ] = None,
+    eval_metric: Annotated[
+        str | None, typer.Option(help="What models are chosen by.  [default: log_loss, rmse for numbers]")
+    ] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Also try other settings of each model.")] = False,
     seed: Annotated[int | None, typer.Option(help="Start of the random numbers.  [default: 0]")] = None,
     name: Name = None,
     job_id: JobId = None,
@@ -77,6 +81,8 @@ def automl(
         "exclude_columns": columns(exclude),
         "group_column": group,
         "problem_type": problem_type,
+        "eval_metric": eval_metric,
+        "hyperparameter_tuning": tune or None,
         "seed": seed,
         "name": name,
         "job_id": job_id,

@@ -12,10 +12,12 @@ _OPTIONS = {
     "target_column": "--target",
     "group_column": "--group",
     "problem_type": "--problem-type",
+    "eval_metric": "--eval-metric",
     "time_limit": "--time-limit",
     "quality": "--quality",
     "seed": "--seed",
 }
+_FLAGS = {"hyperparameter_tuning": "--tune"}
 #: Whose request it is, and what is no part of what was asked for.
 _NOT_SENT = ("job_id", "created_by", "name", "rerun_of")
 _LONGEST = 4000
@@ -102,8 +104,9 @@ def request(results: Mapping[str, Any], program: str) -> str:
         for name, value in results["training_config"].items()
         if name not in _NOT_SENT and value is not None and value is not False and not _nothing_told(value)
     }
-    if results["model_type"] == "automl" and set(asked) <= set(_OPTIONS):
+    if results["model_type"] == "automl" and set(asked) <= {*_OPTIONS, *_FLAGS}:
         told = [f"{option} {shlex.quote(str(asked[name]))}" for name, option in _OPTIONS.items() if name in asked]
+        told += [flag for name, flag in _FLAGS.items() if name in asked]
         return f"{program} submit automl {' '.join(told)} --watch"
     kind = results["model_type"].replace("_", "-")
     body = json.dumps(asked, ensure_ascii=False)
