@@ -25,6 +25,13 @@ class Names(list[str]):
             self._known = frozenset(self)
         return name in self._known
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Names":
+        return Names(self)
+
+    def __reduce__(self) -> tuple[type[list[str]], tuple[list[str]]]:
+        # What is pickled goes into the artifact, which must load where our code is not.
+        return list, (list(self),)
+
 
 def fit_options(X: pd.DataFrame) -> dict[str, Any]:
     """Arguments of `TabularPredictor.fit` for a table of very many numbers; none for any other table.
