@@ -2,66 +2,21 @@
 
 import asyncio
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from support.fakes import HeldLease, MemoryStore, RecordedOutcomes, SameFile, ScriptedExecutor
+from support.lives import House, noop
 
-from events.envelope import CloudEvent, full_type, headers_of
+from events.envelope import CloudEvent, full_type
 from events.errors import ReasonCode
 from events.identifiers import model_id_of
-from events.topics import JobKind, Topic
-from handlers.registry import HandlerSpec
+from events.topics import Topic
 from infra.execution.messages import Crashed, Failed, Finished, Progressed
-from infra.jobs.catalogue import Catalogue
-from infra.jobs.delivery import Delivery
 from infra.jobs.faults import LastResort
 from infra.jobs.lifecycle import Lifecycle
-from infra.jobs.slots import Slots
-from infra.jobs.tools import Tools
 
 DONE = Finished(summary="Done")
-
-
-def noop(job_id: str = "job-1", offset: int = 0, **data: Any) -> Delivery:
-    event = CloudEvent(source="test", type=full_type("ml.noop.requested"), subject=job_id, data=data)
-    return Delivery(
-        epoch="e1",
-        topic=Topic.NOOP,
-        partition=0,
-        offset=offset,
-        timestamp_ms=int(time.time() * 1000),
-        key=job_id.encode(),
-        value=event.to_bytes(),
-        headers=tuple(headers_of(event)),
-    )
-
-
-class House:
-    """A lifecycle with its fakes within reach."""
-
-    def __init__(self, tmp_path: Any, *scripts: list[Any]) -> None:
-        self.store = MemoryStore()
-        self.executor = ScriptedExecutor(*scripts)
-        self.outcomes = RecordedOutcomes()
-        self.lease = HeldLease()
-        self.tools = Tools(
-            worker="w1",
-            store=self.store,
-            executor=self.executor,
-            outcomes=self.outcomes,
-            catalogue=Catalogue(self.store),
-            cache=SameFile(tmp_path),
-            slots=Slots(1),
-            handlers={JobKind.NOOP: HandlerSpec("m:f"), JobKind.AUTOML: HandlerSpec("m:f")},
-            work_dir=tmp_path / "work",
-            dataset_wait_s=0.0,
-        )
-
-    async def handle(self, delivery: Delivery) -> None:
-        await Lifecycle(self.tools).handle(delivery, self.lease)
 
 
 async def test_a_request_is_started_told_of_and_completed(tmp_path: Any) -> None:
