@@ -3,15 +3,13 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from support.fake_api import FakeApi, fake_api
 from typer.testing import CliRunner, Result
 
 from events import Publisher
@@ -87,44 +85,12 @@ FAILED = job(
 DONE = job(JobStatus.COMPLETED, model_id="m1", message="Completed", completed_at="2026-01-01T12:01:31Z")
 
 
-class FakeApi:
-    """Answers each path with its list of (status, body) in turn; the last one again and again."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, list[tuple[int, Any]]] = {}
-        self.asked: list[tuple[str, str]] = []
-
-    def next(self, path: str) -> tuple[int, Any]:
-        waiting = self.answers.get(path, [(404, {"detail": f"nothing is known of {path}", "status": 404})])
-        return waiting.pop(0) if len(waiting) > 1 else waiting[0]
-
-
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
-    fake = FakeApi()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            fake.asked.append((self.path, self.headers["Authorization"]))
-            status, body = fake.next(urlsplit(self.path).path)
-            raw = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, *_: Any) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("API_PORT", str(server.server_port))
-    monkeypatch.setattr("infra.cli.jobs._EVERY_S", 0.0)
-    yield fake
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with fake_api() as (fake, port):
+        monkeypatch.setenv("API_PORT", str(port))
+        monkeypatch.setattr("infra.cli.jobs._EVERY_S", 0.0)
+        yield fake
 
 
 def test_watch_ends_with_the_scores_beside_the_baselines(api: FakeApi, tmp_path: Path) -> None:
