@@ -9,6 +9,8 @@ from typing import Any
 _FEATURE_INFOS = re.compile(r"^feature_infos=(.*)$", re.MULTILINE)
 #: What AutoGluon keeps to train further: rows, row ids and out-of-fold probabilities.
 _TRAINING_FILES = ("utils",)
+#: What a search of settings over folds leaves beside each model: the rows it learned from.
+_ROWS = "dataset_*.pkl"
 
 
 def clean_clone(predictor: Any, directory: Path) -> Any:
@@ -22,6 +24,8 @@ def clean_clone(predictor: Any, directory: Path) -> Any:
     for name in _TRAINING_FILES:
         for found in sorted(directory.rglob(name)):
             shutil.rmtree(found, ignore_errors=True)
+    for path in sorted(directory.rglob(_ROWS)):
+        path.unlink()
     for path in sorted((directory / "models").rglob("model.pkl")):
         _clean_model_file(path)
     return TabularPredictor.load(str(directory), verbosity=0)

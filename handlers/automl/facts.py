@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from .fitted import BAG
+from .fitted import plain_name
 from .objectives import as_written
 
 _MOST_MEMBERS = 100
@@ -20,7 +20,7 @@ def leaderboard(predictor: Any, metric: str) -> list[dict[str, Any]]:
     rows = predictor.leaderboard(silent=True).to_dict("records")
     members = [
         {
-            "name": str(row["model"]).removesuffix(BAG),
+            "name": plain_name(row["model"]),
             "validation_score": as_written(row["score_val"], metric),
             "fit_seconds": round(float(row["fit_time"]), 3) if math.isfinite(row["fit_time"]) else None,
         }
@@ -33,7 +33,7 @@ def leaderboard(predictor: Any, metric: str) -> list[dict[str, Any]]:
 def validation_score(members: list[dict[str, Any]], best: str) -> float | None:
     """The best model's score on validation rows. One that was refitted on all rows has its original's."""
     scores = {member["name"]: member["validation_score"] for member in members}
-    return scores.get(best.removesuffix(_REFITTED).removesuffix(BAG))
+    return scores.get(plain_name(best.removesuffix(_REFITTED)))
 
 
 def architecture(best: str, weights: Mapping[str, float]) -> str:
@@ -45,7 +45,7 @@ def architecture(best: str, weights: Mapping[str, float]) -> str:
 def hyperparameters(quality: str, fitted: Mapping[str, Any], best: str) -> dict[str, Any]:
     """Quality, seed, weights, and the settings of every model that the best one is made of, by name."""
     weights = fitted["weights"] if best.startswith(_ENSEMBLE) else {}
-    members = set(weights) or {best.removesuffix(_REFITTED).removesuffix(BAG)}
+    members = set(weights) or {plain_name(best.removesuffix(_REFITTED))}
     models = {model["name"]: _settings(model) for model in fitted["models"] if model["name"] in members}
     return {"quality": quality, "seed": fitted["seed"], "weights": weights, "models": models}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 VERSION = 1
-BAG = "_BAG_L1"
+_BAG = "_BAG_L1"
 
 
 def fitted_plan(predictor: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,15 +33,20 @@ def weights_of(ensemble: Any) -> dict[str, float]:
     """Member → weight, heaviest first; empty where the model is no ensemble."""
     if not hasattr(ensemble, "_get_model_weights"):
         return {}
-    weights = {str(name).removesuffix(BAG): float(weight) for name, weight in ensemble._get_model_weights().items()}
+    weights = {plain_name(name): float(weight) for name, weight in ensemble._get_model_weights().items()}
     return dict(sorted(weights.items(), key=lambda item: -item[1]))
+
+
+def plain_name(name: Any) -> str:
+    """A model's name without AutoGluon's mark of a bag: «LightGBM_BAG_L1/T2» is «LightGBM/T2»."""
+    return str(name).replace(_BAG, "")
 
 
 def _model(model: Any) -> dict[str, Any]:
     bagged = hasattr(model, "load_child")
     template = model._get_model_base() if bagged else model
     return {
-        "name": model.name.removesuffix(BAG),
+        "name": plain_name(model.name),
         "family": template.ag_key,
         "hyperparameters": plain(template.get_params()["hyperparameters"]),
         "trained": _trained_folds(model) if bagged else plain(model.params_trained),

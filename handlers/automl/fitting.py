@@ -54,7 +54,8 @@ def plan_search(
     options = fit_options(request, n_train, limits.cpus, limits.gpus)
     share = _FIT_SHARE_BEFORE_REFIT if options.get("refit_full") else _FIT_SHARE
     allowed = min(request.time_limit, limits.seconds or request.time_limit)
-    hyperparameters = hyperparameters_for(quality, problem, n_train, request.seed)
+    tuned = request.hyperparameter_tuning
+    hyperparameters = hyperparameters_for(quality, problem, n_train, request.seed, tuned=tuned)
     return Plan(quality, *objective, hyperparameters, share * allowed, options, request.seed)
 
 

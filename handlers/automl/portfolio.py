@@ -38,17 +38,19 @@ def quality_of(request: AutomlRequested) -> str:
     return request.quality.removesuffix("_quality")
 
 
-def hyperparameters_for(quality: str, problem: Problem, n_train: int, seed: int) -> Hyperparameters:
+def hyperparameters_for(
+    quality: str, problem: Problem, n_train: int, seed: int, *, tuned: bool = False
+) -> Hyperparameters:
     """AutoGluon's `hyperparameters`, with one entry a model that will be tried.
 
     Logistic regression (ridge for numbers) comes first, mildly and strongly penalised: on small wide tables it is
-    often the best of all.
+    often the best of all. Where settings are `tuned`, the strength is searched for.
     """
     from autogluon.tabular.configs.hyperparameter_configs import get_hyperparameter_config
 
     problem_type = problem.problem_type
     listed = {
-        "LR": _linear_models(_linear_iterations(n_train * problem.X.shape[1])),
+        "LR": _linear_models(_linear_iterations(n_train * problem.X.shape[1]), tuned),
         **get_hyperparameter_config(_PORTFOLIOS[quality]),
     }
     chosen: Hyperparameters = {}
@@ -66,7 +68,9 @@ def n_models(hyperparameters: Hyperparameters) -> int:
     return sum(len(configs) for configs in hyperparameters.values())
 
 
-def _linear_models(max_iter: int) -> list[dict[str, Any]]:
+def _linear_models(max_iter: int, tuned: bool) -> list[dict[str, Any]]:
+    if tuned:
+        return [{"max_iter": max_iter, "ag_args": {"priority": _PENALTIES[0][2]}}]
     return [
         {"C": penalty, "max_iter": max_iter, "ag_args": {"name_suffix": suffix, "priority": priority}}
         for penalty, suffix, priority in _PENALTIES

@@ -11,7 +11,7 @@ from events.requests import AutomlRequested
 from handlers.contract import DatasetFile, JobRefused
 from handlers.record import packages
 
-from .fitted import BAG, VERSION
+from .fitted import VERSION, plain_name
 
 #: No clock. A number all the same: with none, some models would take another way through their code.
 NO_LIMIT_S = 1e8
@@ -82,7 +82,7 @@ def folds_trained_as(recorded: Mapping[str, Any]) -> Iterator[None]:
     def fit_as_recorded(
         self: Any, model_base: Any, time_start_fold: float, time_limit_fold: float, fold_ctx: Any, kwargs: Any
     ) -> Any:
-        known = trained[self.bagged_ensemble_model.name.removesuffix(BAG)][fold_ctx["model_name_suffix"]]
+        known = trained[plain_name(self.bagged_ensemble_model.name)][fold_ctx["model_name_suffix"]]
         fold = copy.deepcopy(model_base)
         fold._user_params.update(known)
         fold.params.update(known)
