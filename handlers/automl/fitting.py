@@ -20,6 +20,7 @@ from . import replay, wide
 from .fitted import fitted_plan
 from .portfolio import Hyperparameters, fit_options, hyperparameters_for, n_models, quality_of
 from .progress import FitProgress
+from .rounds import rounds_counted
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def fit(plan: Plan, problem: Problem, train: np.ndarray[Any, Any], directory: Pa
     try:
         # Libraries warn about each other's versions, model by model: nothing that a reader could act on.
         as_recorded = replay.folds_trained_as(plan.recorded) if plan.recorded else nullcontext()
-        with warnings.catch_warnings(), wide.quick_lookups(), as_recorded:
+        with warnings.catch_warnings(), wide.quick_lookups(), rounds_counted(), as_recorded:
             warnings.simplefilter("ignore")
             predictor.fit(
                 table,
