@@ -6,7 +6,7 @@ Each run is a process of its own with one core. A seed gives each table other tr
 the place of the file's hash) and the models other random numbers. Every run's test predictions are kept in
 benchmarks/.cache, so that an interrupted run goes on where it was. What is printed: for each table the mean score of
 three arms on the test rows of all seeds, and ours minus bare AutoGluon with a 95 % interval from 5,000 paired resamples
-of test rows within each seed. A point is 1 % of accuracy, or 0.01 of R².
+of test rows within each seed; once in points (1 % of accuracy, 0.01 of R²), once in log-loss (for numbers: RMSE).
 """
 
 import argparse
@@ -158,45 +158,51 @@ class _Silent:
 
 
 def _report(asked: argparse.Namespace) -> None:
-    print(f"{'':13} points (mean of {asked.seeds} seeds){'':32} log-loss or RMSE")
-    print(f"{'table':13} {'bare':>7} {'ours':>7} {'linear':>7}   ours - bare [95 %]       bare    ours  linear")
     tables = asked.tables.split(",")
-    pooled = np.zeros(_RESAMPLES)
-    for name in tables:
-        runs = [
+    runs = {
+        name: [
             {arm: json.loads(_kept(name, seed, arm, asked).read_text()) for arm in ARMS} for seed in range(asked.seeds)
         ]
-        points = {arm: np.mean([_points(_truth(run), said(run))[0] for run in runs]) for arm, said in _SAID.items()}
-        losses = [np.mean([_loss(_truth(run), said(run)) for run in runs]) for said in _SAID.values()]
-        drawn = _drawn_differences(runs)
-        pooled += drawn / len(tables)
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        print(
-            f"{name:13} {points['bare']:7.2f} {points['ours']:7.2f} {points['linear']:7.2f}"
-            f"   {points['ours'] - points['bare']:+6.2f} [{low:+6.2f}, {high:+6.2f}]"
-            f"   {losses[0]:7.3f} {losses[1]:7.3f} {losses[2]:7.3f}"
-            f"   ours took at most {max(run['ours']['seconds'] for run in runs):.0f} s"
-        )
-    low, high = np.percentile(pooled, [2.5, 97.5])
-    print(f"{'all tables':13} {'':23}   {pooled.mean():+6.2f} [{low:+6.2f}, {high:+6.2f}]")
+        for name in tables
+    }
+    told = f"means of {asked.seeds} seeds, differences with 95 % intervals; positive: ours is better"
+    for title, measure in _MEASURES.items():
+        print(f"\n{title}; {told}")
+        print(f"{'table':13} {'bare':>8} {'ours':>8} {'linear':>8}    ours against bare")
+        for name in tables:
+            print(_line(name, runs[name], measure))
+        pooled = sum(_differences(runs[name], measure) for name in tables) / len(tables)
+        low, high = np.percentile(pooled, [2.5, 97.5])
+        print(f"{'pooled':13} {'':26}    {pooled.mean():+7.3f} [{low:+7.3f}, {high:+7.3f}]")
+    slowest = max((run["ours"]["seconds"], name) for name in tables for run in runs[name])
+    print(f"\nthe longest job of ours took {slowest[0]:.0f} s ({slowest[1]})")
+
+
+def _line(name: str, runs: list[Any], measure: "Measure") -> str:
+    means = {arm: np.mean([measure(_truth(run), said(run))[0] for run in runs]) for arm, said in _SAID.items()}
+    drawn = _differences(runs, measure)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    shown = " ".join(f"{abs(means[arm]):8.3f}" for arm in _SAID)
+    return f"{name:13} {shown}    {means['ours'] - means['bare']:+7.3f} [{low:+7.3f}, {high:+7.3f}]"
 
 
 def _truth(run: Any) -> Any:
     return np.array(run["ours"]["y"])
 
 
-def _drawn_differences(runs: list[Any]) -> Any:
+def _differences(runs: list[Any], measure: "Measure") -> Any:
     """Ours minus bare in 5,000 draws of test rows, the mean over seeds."""
     rng = np.random.default_rng(0)
     drawn = np.zeros(_RESAMPLES)
     for run in runs:
         y = _truth(run)
         weights = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=_RESAMPLES)
-        drawn += _points(y, _SAID["ours"](run), weights) - _points(y, _SAID["bare"](run), weights)
+        drawn += measure(y, _SAID["ours"](run), weights) - measure(y, _SAID["bare"](run), weights)
     return drawn / len(runs)
 
 
 def _points(y: Any, said: Any, weights: Any = None) -> Any:
+    """Percent of right answers, or of variance explained; one value for each row of weights."""
     weights = np.ones((1, len(y))) if weights is None else weights
     predicted = np.array(said["predicted"])
     if said["probabilities"] is not None:
@@ -206,11 +212,20 @@ def _points(y: Any, said: Any, weights: Any = None) -> Any:
     return 100 * (1 - (weights @ (predicted - y) ** 2) / around)
 
 
-def _loss(y: Any, said: Any) -> float:
+def _loss(y: Any, said: Any, weights: Any = None) -> Any:
+    """Minus the log-loss, or minus the RMSE in standard deviations of the test rows."""
+    weights = np.ones((1, len(y))) if weights is None else weights
     if said["probabilities"] is None:
-        return float(np.sqrt(np.mean((np.array(said["predicted"]) - np.array(y)) ** 2)))
+        return -np.sqrt(weights @ (np.array(said["predicted"]) - y) ** 2 / len(y)) / y.std()
     chances = np.array(said["probabilities"])[np.arange(len(y)), y]
-    return float(-np.log(np.clip(chances, 1e-15, 1)).mean())
+    return weights @ np.log(np.clip(chances, 1e-15, 1)) / len(y)
+
+
+Measure = Callable[..., Any]
+_MEASURES: dict[str, Measure] = {
+    "points (1 % of accuracy, 0.01 of R²)": _points,
+    "log-loss (RMSE in standard deviations for diabetes)": _loss,
+}
 
 
 if __name__ == "__main__":
