@@ -1,14 +1,28 @@
-"""`make bench`: every benchmark in turn, each in a process of its own, so that none warms another.
+"""`make bench`: the short benchmarks in turn, each in a process of its own, so that none warms another.
 
-`python -m benchmarks NAME [its options]` runs one.
+`python -m benchmarks NAME [its options]` runs one, `--all` runs the long ones as well, `--list` names them.
 """
 
 import subprocess
 import sys
 
-BENCHMARKS = ("jobs", "execution", "projector", "api", "coverage")
+BENCHMARKS = ("jobs", "execution", "projector", "api", "coverage", "evaluation")
+#: They take a quarter of an hour to hours, and run only when they are asked for.
+LONG = ("time_limits", "referee")
 
-if __name__ == "__main__":
-    for name, *options in [sys.argv[1:]] if sys.argv[1:] else [[name] for name in BENCHMARKS]:
+
+def main(arguments: list[str]) -> None:
+    if arguments == ["--list"]:
+        print("in `make bench`:", *BENCHMARKS)
+        print("long, by name or with --all:", *LONG)
+        return
+    chosen = {(): BENCHMARKS, ("--all",): (*BENCHMARKS, *LONG)}.get(tuple(arguments))
+    for name, *options in [[name] for name in chosen] if chosen else [arguments]:
         print(f"\n== {name}", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *options], check=True)
+    if not arguments:
+        print(f"\nLeft out, because they are long: {', '.join(LONG)} (python -m benchmarks NAME, or --all)")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
