@@ -1,20 +1,14 @@
 """Promoting a model: a person says that it is the one to be used."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from infra.cli.client import Api, ApiClient
 from infra.cli.console import Json, print_json
 from infra.cli.models import find_model
-from infra.cli.publishing import build, publisher
+from infra.cli.publishing import build, send
 from infra.cli.runtime import load_settings, run
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from events.publisher import Receipt
-    from infra.settings import Settings
 
 
 def promote(
@@ -31,14 +25,9 @@ def promote(
     with ApiClient(settings, api) as client:
         found = find_model(client, model)
     told = {"model_id": found["model_id"], "approved_by": approved_by, "reason": reason}
-    receipt = run(_publish(settings, build(ModelPromotionRequested, told)))
+    receipt = run(send(settings, build(ModelPromotionRequested, told)))
     if as_json:
         print_json({"model_id": found["model_id"], "event_id": receipt.event_id, "approved_by": approved_by})
         return
     name = f" of {found['registered_name']}" if found.get("registered_name") else ""
     typer.echo(f"{found['model_name']} is to be the champion{name}, approved by {approved_by}: {receipt.message}")
-
-
-async def _publish(settings: "Settings", request: "BaseModel") -> "Receipt":
-    async with publisher(settings) as broker:
-        return await broker.request(request)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from events import Publisher
+    from events.publisher import Receipt
     from infra.settings import Settings
 
 _TIMEOUT_S = 15.0
@@ -29,6 +30,12 @@ def publisher(settings: "Settings") -> "AbstractAsyncContextManager[Publisher]":
         ssl_context=known.pop("ssl_context", None),
         security=known,
     )
+
+
+async def send(settings: "Settings", request: "BaseModel") -> "Receipt":
+    """Publishes a request; returns once the broker has it."""
+    async with publisher(settings) as broker:
+        return await broker.request(request)
 
 
 def whoami() -> str:

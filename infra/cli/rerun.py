@@ -9,13 +9,12 @@ from infra.cli.console import Json, console, number, print_json, print_table
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.jobs import told, until_final
 from infra.cli.models import find_model, model_directory
-from infra.cli.publishing import build, publisher, whoami
+from infra.cli.publishing import build, send, whoami
 from infra.cli.runtime import load_settings, program, run
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from events.publisher import Receipt
     from infra.settings import Settings
 
 #: How long to wait for the projector to have written the new job down.
@@ -33,7 +32,7 @@ def rerun(
     settings = load_settings()
     with ApiClient(settings, api) as client:
         first = find_model(client, model)
-        receipt = run(_publish(settings, request_for(first)))
+        receipt = run(send(settings, request_for(first)))
         if not as_json:
             typer.echo(f"{receipt.job_id} trains {first['model_name']} again: {receipt.message}")
         again = _result(client, receipt.job_id, as_json=as_json)
@@ -71,11 +70,6 @@ def compare(first: dict[str, Any], again: dict[str, Any]) -> dict[str, tuple[Any
     for name in sorted({*before, *after}):
         pairs[f"weight of {name}"] = (before.get(name), after.get(name))
     return pairs
-
-
-async def _publish(settings: "Settings", request: "BaseModel") -> "Receipt":
-    async with publisher(settings) as broker:
-        return await broker.request(request)
 
 
 def _result(client: ApiClient, job_id: str, *, as_json: bool) -> dict[str, Any]:

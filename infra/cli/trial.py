@@ -82,11 +82,10 @@ class Trial:
         return outcome
 
     async def _submit(self) -> None:
-        from infra.cli.publishing import publisher
+        from infra.cli.publishing import send
 
         request = self._wish.request
-        async with publisher(self._settings) as broker:
-            receipt = await broker.request(request)
+        receipt = await send(self._settings, request)
         self.job_id = receipt.job_id
         typer.echo(f"job     {receipt.job_id}: predicting «{request.target_column}», {request.time_limit} s to train")
 

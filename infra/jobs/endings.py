@@ -6,12 +6,16 @@ from typing import Any
 from events.errors import ReasonCode
 from events.outcomes import DatasetRegistered, Failure, ModelCompleted, ModelFacts
 from events.requests import JobRequested
+from events.topics import LARGE_EVENT_BYTES
 from infra.execution.messages import Crashed, Failed, Finished, Killed
 
 from .arbiter import Outcome
 from .job import Job
 from .ports import Store
 from .workplace import Workplace
+
+#: What the outcome topics take, less room for headers.
+_LARGEST_EVENT = LARGE_EVENT_BYTES - 10_000
 
 _NAMES = {
     "automl": "AutoML",
@@ -73,6 +77,23 @@ def _model(
         environment=record,
         created_by=request.created_by,
         created_at=datetime.now(UTC),
+    )
+
+
+def tellable(job: Job, proposal: Outcome) -> Outcome:
+    """The proposal, or a failure in its place where an event of it is larger than the broker takes.
+
+    Found out before it counts: an end that cannot be told would leave the job running for ever.
+    """
+    largest = max((len(recorded.event.to_bytes()) for recorded in proposal.events), default=0)
+    if largest <= _LARGEST_EVENT:
+        return proposal
+    return job.failed(
+        Failure.of(
+            ReasonCode.EVENT_TOO_LARGE,
+            f"the result's event has {largest:,} bytes, the limit is {_LARGEST_EVENT:,}: "
+            "name fewer columns, or ask for a lower quality",
+        )
     )
 
 

@@ -20,7 +20,7 @@ from handlers.registry import HandlerSpec
 from infra.execution.executor import ExecutorError, Run
 from infra.execution.messages import FINAL, CheckpointSaved, Finished, Progressed
 
-from . import arbiter, claims, endings, models
+from . import arbiter, claims, endings, known_models
 from .arbiter import Outcome, RecordedEvent
 from .claims import Ownership
 from .deadline import Deadline
@@ -65,8 +65,7 @@ class Lifecycle:
         job.lap("own")
         proposal = outcome or await self._carry_out(job)
         with self._tools.slots.busy():
-            outcome = outcome or await arbiter.decide(self._store, proposal)
-            await models.remember(self._store, outcome)
+            outcome = outcome or await arbiter.decide(self._store, endings.tellable(job, proposal))
             await self._tell(job, outcome)
             await self._clear_up(job, outcome)
         log.info("job_ended", job_id=job.id, status=outcome.status.value, attempt=outcome.attempt)
@@ -161,6 +160,7 @@ class Lifecycle:
             await self._tell(job, outcome, again=True)
 
     async def _tell(self, job: Job, outcome: Outcome, *, again: bool = False) -> None:
+        await known_models.remember(self._store, outcome)
         await job.lease.held()
         epoch = job.delivery.epoch
         await shielded(arbiter.tell(self._store, self._tools.outcomes, outcome, epoch=epoch, again=again))
@@ -184,7 +184,7 @@ class Lifecycle:
     async def _recorded(self, request: JobRequested) -> dict[str, Any] | None:
         """What is known of the model that is to be made again, where one is."""
         model_id = getattr(request, "rerun_of", None)
-        return None if model_id is None else await models.recall(self._store, model_id)
+        return None if model_id is None else await known_models.recall(self._store, model_id)
 
     def _handler(self, kind: JobKind) -> HandlerSpec:
         handler = self._tools.handlers.get(kind)

@@ -4,7 +4,6 @@ import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -152,7 +151,7 @@ class Recorder:
                 version=registered.version,
                 alias=registered.alias,
             )
-            await self._outcomes.publish(Topic.MODELS, registered_event(news, told.found.event, datetime.now(UTC)))
+            await self._outcomes.publish(Topic.MODELS, registered_event(news, told.found.event, told.record.place.time))
             await self._write(lambda: self._versions.told(registered))
         if fact.pictures and "pictures" not in run.data.tags:
             await self._pictures(fact, run)

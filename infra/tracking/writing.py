@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import TypeVar
 
 from infra.kafka.membership import Membership
@@ -10,8 +11,11 @@ from infra.kafka.outage import Outage
 
 T = TypeVar("T")
 
-#: How often a store that takes other things may refuse one before it is left out.
+#: What a store that takes other things may refuse before it is left out: three times where MLflow says itself that
+#: the thing is wrong, else for so long. A part of it may be away, as a server's files while its database answers.
 _TRIES = 3
+_PATIENCE_S = 300.0
+_WRONG = frozenset({"INVALID_PARAMETER_VALUE", "BAD_REQUEST"})
 
 
 class Moved(Exception):
@@ -29,7 +33,8 @@ class Writer:
     lately, and a change of leadership waits for the end of the call that is under way (`hand_over`).
     """
 
-    def __init__(self, session_s: float) -> None:
+    def __init__(self, session_s: float, *, patience_s: float = _PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._membership = Membership(session_s)
         self._away = Outage("MLflow")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mlflow")
@@ -91,9 +96,9 @@ class Writer:
 
         Raises:
             Moved: this process does not lead any more.
-            Refused: three times the store took the probe and not this.
+            Refused: the store took the probe and not this, whatever the patience.
         """
-        refusals = 0
+        refusals, since = 0, monotonic()
         known: tuple[type[Exception], ...] = (Moved, *unless)
 
         async def attempt() -> T:
@@ -105,7 +110,8 @@ class Writer:
             except Exception as error:
                 await self.call(probe)
                 refusals += 1
-                if refusals >= _TRIES:
+                is_wrong = getattr(error, "error_code", None) in _WRONG
+                if refusals >= _TRIES and (is_wrong or monotonic() - since >= self._patience_s):
                     raise Refused from error
                 raise
 

@@ -43,7 +43,7 @@ class Recording:
     def __init__(self, store: TrackingStore, settings: Settings, epoch: str = "epoch-1") -> None:
         self.store = store
         self.outcomes = RecordedOutcomes()
-        self.writer = Writer(session_s=3600)
+        self.writer = Writer(session_s=3600, patience_s=0)
         self.writer.begin_term()
         self._recorder = Recorder(
             store, epoch, Places(store, epoch), self.writer, self.outcomes, ObjectStore.open(settings.artifacts)

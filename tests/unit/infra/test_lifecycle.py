@@ -93,6 +93,13 @@ async def test_a_failure_of_the_job_is_told_once_and_not_tried_again(tmp_path: A
     assert len(failed.data["error"]["message"]) > 15
 
 
+async def test_a_result_that_no_broker_takes_is_a_failure_and_not_a_silence(tmp_path: Any) -> None:
+    house = House(tmp_path, [Finished(summary="w" * 2_000_000)])
+    await house.handle(noop())
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.failed"]
+    assert house.outcomes.one("ml.job.failed").data["error"]["reason"] == "event_too_large"
+
+
 async def test_an_invalid_request_that_owns_its_id_fails_with_the_field(tmp_path: Any) -> None:
     house = House(tmp_path)
     await house.handle(noop(durations=3))

@@ -17,6 +17,12 @@ async def writer() -> AsyncIterator[Writer]:
     await opened.close()
 
 
+class WrongError(Exception):
+    """What MLflow raises of a thing that it will never take."""
+
+    error_code = "INVALID_PARAMETER_VALUE"
+
+
 def works() -> str:
     return "done"
 
@@ -69,7 +75,7 @@ async def test_what_a_store_never_takes_is_refused_and_a_store_that_is_away_is_w
 
     def bad() -> None:
         tries["event"] += 1
-        raise ValueError("never")
+        raise WrongError
 
     def probe() -> None:
         tries["probe"] += 1
@@ -78,9 +84,23 @@ async def test_what_a_store_never_takes_is_refused_and_a_store_that_is_away_is_w
 
     with pytest.raises(Refused) as refused:
         await writer.write(bad, probe=probe)
-    assert isinstance(refused.value.__cause__, ValueError)
+    assert isinstance(refused.value.__cause__, WrongError)
     assert tries == {"event": 7, "probe": 7}, "four times the store was away, three times it took the probe"
     assert not writer.is_waiting
+
+
+async def test_a_store_of_which_a_part_is_away_is_waited_for(writer: Writer) -> None:
+    tries = 0
+
+    def needs_the_files() -> str:
+        nonlocal tries
+        tries += 1
+        if tries <= 4:
+            raise OSError("the server's files are away, its database is not")
+        return "done"
+
+    assert await writer.write(needs_the_files, probe=lambda: None) == "done"
+    assert tries == 5
 
 
 async def test_what_was_announced_comes_through_at_once(writer: Writer) -> None:
