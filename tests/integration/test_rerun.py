@@ -152,9 +152,9 @@ async def test_a_bagged_and_refitted_regression_that_the_clock_cut(executor: Loc
 
 async def test_a_search_of_settings_is_replayed_without_searching(executor: LocalExecutor, tmp_path: Path) -> None:
     frame = cancer()
-    asked = {"time_limit": 30, "hyperparameter_tuning": True}
+    asked = {"time_limit": 12, "hyperparameter_tuning": True}
     first = await job(executor, tmp_path / "first", frame, "support.few_models:quick", **asked)
-    assert len(first.trained("GBM")) > 3, "no settings were searched"
+    assert any("/T2" in name for name in first.scores), "no settings were searched"
     replay = await again(executor, tmp_path / "elsewhere" / "again", frame, first)
     assert replay.numbers == first.numbers
     assert replay.scores == first.scores
@@ -162,7 +162,7 @@ async def test_a_search_of_settings_is_replayed_without_searching(executor: Loca
 
 async def test_another_request_or_a_record_without_a_plan_is_refused(executor: LocalExecutor, tmp_path: Path) -> None:
     frame = cancer()
-    first = await job(executor, tmp_path / "first", frame, "support.few_models:quick", time_limit=20)
+    first = await job(executor, tmp_path / "first", frame, "support.few_models:linear", time_limit=20)
     for name, value in (("seed", 4), ("target_column", "mean radius")):
         asked = {"recorded": first.recorded, "rerun_of": "m-1", name: value}
         refused = await job(executor, tmp_path / name, frame, **asked)

@@ -30,6 +30,11 @@ def quick(request: Any, inputs: Inputs, out: Outputs, report: Report) -> Result:
     return _with(("LR", "GBM"), {}, request, inputs, out, report)
 
 
+def linear(request: Any, inputs: Inputs, out: Outputs, report: Report) -> Result:
+    """Linear models alone."""
+    return _with(("LR",), {}, request, inputs, out, report)
+
+
 def _with(families: tuple[str, ...], settings: dict[str, dict[str, Any]], *job: Any) -> Result:
     careful = portfolio._careful
 

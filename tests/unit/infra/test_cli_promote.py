@@ -46,7 +46,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[ModelPromotionRequested]:
     async def publisher(_: object) -> Any:
         yield FakeBroker()
 
-    monkeypatch.setattr("infra.cli.promote.publisher", publisher)
+    monkeypatch.setattr("infra.cli.publishing.publisher", publisher)
     return sent
 
 

@@ -148,7 +148,7 @@ def broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
         async def publisher(settings: Any) -> Any:
             yield fake
 
-        monkeypatch.setattr("infra.cli.rerun.publisher", publisher)
+        monkeypatch.setattr("infra.cli.publishing.publisher", publisher)
         yield fake
 
 
