@@ -86,10 +86,10 @@ class ScanReport:
         return asdict(self)
 
 
-def refuse_rows(directory: Path, problem: Problem, *, seed: int = 0) -> ScanReport:
+def refuse_rows(directory: Path, problem: Problem) -> ScanReport:
     """Searches every file below `directory` for cells of the problem's rows, of all parts of the split.
 
-    `seed` is accepted for callers that have one; what is looked for follows from the data alone.
+    What is looked for follows from the data alone.
 
     Raises:
         JobRefused: `row_in_artifact`; the message names files and columns, never a value.

@@ -76,7 +76,7 @@ def run(request: AutomlRequested, inputs: Inputs, out: Outputs, report: Report) 
         shutil.rmtree(work, ignore_errors=True)
     with clock("scan"):
         report(98, "Looking for rows in the artifact")
-        scan = refuse_rows(out.model, problem, seed=plan.seed)
+        scan = refuse_rows(out.model, problem)
     report(100, "Finished", metrics=model.metrics)
     record = {
         "seconds": clock.seconds,

@@ -1,6 +1,6 @@
 """What a report says, as plain data: made from what the read API tells, before anybody thinks of its looks."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,6 @@ from .verdict import Range, Verdict, ranges, verdict
 
 #: A longer leaderboard is for programs.
 MOST_MEMBERS = 30
-_REFITTED = "_FULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def report_data(
         dataset: the dataset's entry in the list of datasets, or the data of its `ml.dataset.registered`.
     """
     config = results["training_config"]
-    members = _shown(results.get("leaderboard") or [])
+    members = results.get("leaderboard") or []
     name = (dataset or {}).get("name") or results["dataset_id"]
     return ReportData(
         title=f"Predicting «{short(results['target_column'])}»",
@@ -144,21 +143,11 @@ def _intervals_note(group: str | None) -> str:
     return f"Below each score: its 95 % interval, for which {unit}."
 
 
-def _shown(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the copies that AutoGluon refits on all training rows: they have no validation score of their own."""
-    names = {member.get("name") for member in members}
-    return [member for member in members if not _is_copy(str(member.get("name")), names)]
-
-
-def _is_copy(name: str, names: Collection[object]) -> bool:
-    return name.endswith(_REFITTED) and name.removesuffix(_REFITTED) in names
-
-
 def _members(members: list[dict[str, Any]], results: Mapping[str, Any]) -> Iterable[Member]:
     weights = results["hyperparameters"].get("weights") or {}
     for member in members:
         name = str(member.get("name"))
-        weight = weights.get(name, weights.get(f"{name}{_REFITTED}"))
+        weight = weights.get(name)
         fit = member.get("fit_seconds")
         yield Member(
             name=name,
