@@ -151,5 +151,5 @@ class ModelPromotionRequested(Request):
     """Make a model the champion of its dataset and target. A person answers for it."""
 
     model_id: Identifier | None = None
-    approved_by: Name
+    approved_by: Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
     reason: Annotated[str, Field(max_length=2000)] | None = None

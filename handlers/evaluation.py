@@ -16,7 +16,6 @@ from .intervals import intervals
 from .metrics import Predictions, score
 from .record import Clock
 from .splits import Split
-from .suspicions import duplicates, suspicions
 
 #: Where in an artifact its pictures are.
 PICTURES = "pictures"
@@ -42,6 +41,7 @@ def evaluate(
     leaderboard: list[dict[str, Any]],
     artifact: Path,
     seed: int,
+    doubts: list[str],
     clock: Clock,
 ) -> Evaluation:
     """Judges what a model `said` about the test rows and draws it below `artifact`.
@@ -49,6 +49,7 @@ def evaluate(
     Args:
         metric: the one that decides, by our name.
         leaderboard: members with `name`, `validation_score`, `fit_seconds`, best first.
+        doubts: about the columns, told before everything else.
         clock: takes the seconds of each step.
     """
     groups = None if problem.groups is None else problem.groups.iloc[parts.test].astype(str).to_numpy()
@@ -68,14 +69,12 @@ def evaluate(
             baseline_name=plain.name,
             directory=artifact / PICTURES,
         )
-    with clock("suspicions"):
-        warnings = [
-            *problem.warnings,
-            *suspicions(problem, parts.train),
-            *duplicates(problem, parts),
-            *about_split(problem, parts),
-            *about_result(metric, metrics, held, beside, len(parts.test)),
-        ]
+    warnings = [
+        *doubts,
+        *problem.warnings,
+        *about_split(problem, parts),
+        *about_result(metric, metrics, held, beside, len(parts.test)),
+    ]
     return Evaluation(metrics, held, beside, {name: f"{PICTURES}/{file}" for name, file in drawn.items()}, warnings)
 
 

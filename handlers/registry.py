@@ -21,7 +21,14 @@ HANDLERS: dict[JobKind, HandlerSpec] = {
     JobKind.NOOP: HandlerSpec("handlers.noop:run"),
     JobKind.AUTOML: HandlerSpec(
         "handlers.automl.handler:run",
-        preload=("torch", "autogluon.tabular", "mlflow.pyfunc", "sklearn.linear_model", "handlers.pictures"),
+        preload=(
+            "torch",
+            "autogluon.tabular",
+            "mlflow.pyfunc",
+            "torch._dynamo",
+            "sklearn.linear_model",
+            "handlers.pictures",
+        ),
     ),
 }
 

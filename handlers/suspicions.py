@@ -40,6 +40,15 @@ def suspicions(problem: Problem, train: Indices) -> list[str]:
     return [sentence(quote([view.names[place] for place in places])) for sentence, places in lists if places]
 
 
+def names_of_people_and_rows(problem: Problem, train: Indices) -> list[str]:
+    """Feature columns of text that name patients, samples or rows: a model would keep their words as its vocabulary."""
+    if len(train) < 2 or not problem.X.shape[1]:
+        return []
+    view = view_of(problem, train)
+    suspects = {*row_ids(view), *owners(view, problem)}
+    return [view.names[place] for place in sorted(suspects) if not view.numeric[place]]
+
+
 def duplicates(problem: Problem, parts: Split) -> list[str]:
     """One sentence where rows of the test or combination part have the features of a training row."""
     hashes = row_hashes(problem.X)

@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
+        if set("?%") & set(str(value)):
+            raise ValueError("must be a path without ? and %, which mean something in a database's address")
         return value.expanduser().absolute()
 
     @property

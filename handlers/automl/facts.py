@@ -2,14 +2,61 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from events.outcomes import ModelFacts
+from handlers.contract import Inputs
+from handlers.datasets.problem import Problem
+from handlers.evaluation import Evaluation
+from handlers.splits import Split
+
 from .fitted import plain_name
+from .fitting import Plan
 from .objectives import as_written
+from .replay import differences, other_circumstances
 
 _MOST_MEMBERS = 100
 _REFITTED = "_FULL"
 _ENSEMBLE = "WeightedEnsemble"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a fit came to: its plan, the members of the leaderboard, the best model, how many columns that one uses."""
+
+    fitted: dict[str, Any]
+    members: list[dict[str, Any]]
+    best: str
+    n_used: int
+
+
+def model_facts(
+    plan: Plan, problem: Problem, parts: Split, trained: Trained, found: Evaluation, inputs: Inputs
+) -> ModelFacts:
+    """All that is told of the model."""
+    fitted, best = trained.fitted, trained.best
+    again = [*differences(plan.replayed, fitted), *other_circumstances(inputs)] if plan.replayed else []
+    return ModelFacts(
+        model_type="automl",
+        problem_type=problem.problem_type,
+        primary_metric=plan.metric,
+        metrics=found.metrics,
+        intervals=found.intervals,
+        validation_score=validation_score(trained.members, best),
+        baseline=found.baseline,
+        architecture=architecture(best, fitted["weights"]),
+        hyperparameters=hyperparameters(plan.quality, fitted, best),
+        split_id=parts.split_id,
+        n_train=len(parts.train),
+        n_test=len(parts.test),
+        n_combination=len(parts.combination),
+        classes=problem.labels,
+        warnings=[*again, *found.warnings, *about_unused(problem.X.shape[1] - trained.n_used)],
+        leaderboard=trained.members,
+        pictures=found.pictures,
+        plan=fitted,
+    )
 
 
 def leaderboard(predictor: Any, metric: str) -> list[dict[str, Any]]:
@@ -58,4 +105,5 @@ def about_unused(n_columns: int) -> list[str]:
     """A warning where the model passes over columns."""
     if not n_columns:
         return []
-    return [f"{n_columns} columns were not used: they are constant, free text, ids, or copies of others"]
+    told = "1 column was" if n_columns == 1 else f"{n_columns} columns were"
+    return [f"{told} not used: constant, free text, ids, or copies of others"]

@@ -31,7 +31,7 @@ _FIT_SHARE_BEFORE_REFIT = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that decides a fit, the data apart. `recorded`: the plan that is replayed, where one is."""
+    """Everything that decides a fit, the data apart. `replayed`: the recorded plan that is carried out again."""
 
     quality: str
     metric: str
@@ -40,7 +40,7 @@ class Plan:
     seconds: float
     options: dict[str, Any]
     seed: int
-    recorded: Mapping[str, Any] | None = None
+    replayed: Mapping[str, Any] | None = None
 
     def fitted(self, predictor: Any) -> dict[str, Any]:
         """What the fit came down to, as JSON data."""
@@ -60,18 +60,18 @@ def plan_search(
     return Plan(quality, *objective, hyperparameters, share * allowed, options, request.seed)
 
 
-def plan_replay(recorded: Mapping[str, Any], objective: tuple[str, str]) -> Plan:
-    """The plan that makes a recorded model again, without a clock."""
-    options = {name: value for name, value in recorded["options"].items() if name != "hyperparameter_tune_kwargs"}
-    options["fit_weighted_ensemble"] = bool(recorded["weights"])
+def plan_replay(fitted: Mapping[str, Any], objective: tuple[str, str], limits: Limits) -> Plan:
+    """The plan that makes a recorded model again, without a clock, within what this job may use."""
+    options = {name: value for name, value in fitted["options"].items() if name != "hyperparameter_tune_kwargs"}
+    options |= {"num_cpus": limits.cpus, "num_gpus": limits.gpus, "fit_weighted_ensemble": bool(fitted["weights"])}
     return Plan(
-        recorded["quality"],
+        fitted["quality"],
         *objective,
-        replay.hyperparameters(recorded),
+        replay.hyperparameters(fitted),
         replay.NO_LIMIT_S,
         options,
-        recorded["seed"],
-        recorded,
+        fitted["seed"],
+        fitted,
     )
 
 
@@ -101,7 +101,7 @@ def fit(plan: Plan, problem: Problem, train: np.ndarray[Any, Any], directory: Pa
     )
     try:
         # Libraries warn about each other's versions, model by model: nothing that a reader could act on.
-        as_recorded = replay.folds_trained_as(plan.recorded) if plan.recorded else nullcontext()
+        as_recorded = replay.folds_trained_as(plan.replayed) if plan.replayed else nullcontext()
         with warnings.catch_warnings(), wide.quick_lookups(), rounds_counted(), as_recorded:
             warnings.simplefilter("ignore")
             predictor.fit(

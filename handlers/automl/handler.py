@@ -1,8 +1,8 @@
 """The AutoML handler: reads, splits, fits, packs, scores what was packed, and looks that no row is in it."""
 
 import shutil
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -10,19 +10,22 @@ from events.errors import ReasonCode
 from events.outcomes import ModelFacts
 from events.requests import AutomlRequested
 from handlers.contract import Inputs, JobRefused, Outputs, Report, Result
+from handlers.datasets.columns import quote
 from handlers.datasets.problem import Problem
 from handlers.datasets.target import load_problem
-from handlers.evaluation import Evaluation, evaluate
+from handlers.evaluation import evaluate
 from handlers.record import Clock, hardware, packages
 from handlers.row_scan import refuse_rows
 from handlers.splits import Split
+from handlers.suspicions import duplicates, names_of_people_and_rows, suspicions
 
 from . import facts
 from .artifact import predict, write_artifact
 from .cleaning import clean_clone
+from .facts import Trained
 from .fitting import Plan, fit, plan_replay, plan_search
 from .objectives import objective
-from .replay import check_plan, check_request, differences, other_packages
+from .replay import check_plan, check_request
 
 
 def run(request: AutomlRequested, inputs: Inputs, out: Outputs, report: Report) -> Result:
@@ -35,48 +38,35 @@ def run(request: AutomlRequested, inputs: Inputs, out: Outputs, report: Report) 
         JobRefused: the data cannot be learned from as asked, no model came out (`training_failed`), the model cannot
             be made again (`plan_missing`), or the artifact holds rows (`row_in_artifact`).
     """
-    if inputs.dataset is None:
-        raise JobRefused(ReasonCode.DATASET_UNKNOWN, "the request names no dataset that could be read")
     clock = Clock()
     with clock("read"):
         report(0, "Reading the dataset")
-        if inputs.recorded is not None:
-            check_request(request, inputs.recorded, inputs.dataset)
-        problem = load_problem(request, inputs.dataset)
-        parts = problem.split()
-        _check_train(problem, parts)
-        plan = _plan(request, inputs, problem, parts)
-    work = out.directory / "fit"
-    try:
-        _limit_threads(plan.options["num_cpus"])
-        with clock("fit"):
-            report(2, f"Training on {len(parts.train)} rows and {problem.X.shape[1]} columns")
-            predictor = fit(plan, problem, parts.train, work / "all", report)
-        with clock("pack"):
-            report(90, "Packing the best model")
-            fitted = plan.fitted(predictor)
-            members = facts.leaderboard(predictor, plan.metric)
-            cleaned = clean_clone(predictor, work / "predictor")
-            write_artifact(cleaned, problem, out.model)
-        with clock("predict"):
-            report(94, f"Scoring it on {len(parts.test)} test rows")
-            said = predict(out.model, problem.X.iloc[parts.test], problem.y[parts.test], problem)
-        found = evaluate(
-            said,
-            problem,
-            parts,
-            metric=plan.metric,
-            leaderboard=members,
-            artifact=out.model,
-            seed=plan.seed,
-            clock=clock,
-        )
-        model = _facts(plan, problem, parts, fitted, members, predictor.model_best, cleaned, found, inputs.recorded)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        whole = _read(request, inputs)
+        parts = whole.split()
+        _check_train(whole, parts)
+    with clock("suspicions"):
+        doubts = [*suspicions(whole, parts.train), *duplicates(whole, parts)]
+        problem = _without_names(request, whole, parts)
+    plan = _plan(request, inputs, problem, parts)
+    trained = _train(plan, problem, parts, out, report, clock)
+    with clock("predict"):
+        report(94, f"Scoring it on {len(parts.test)} test rows")
+        said = predict(out.model, problem.X.iloc[parts.test], problem.y[parts.test], problem)
+    found = evaluate(
+        said,
+        problem,
+        parts,
+        metric=plan.metric,
+        leaderboard=trained.members,
+        artifact=out.model,
+        seed=plan.seed,
+        doubts=doubts,
+        clock=clock,
+    )
+    model = facts.model_facts(plan, problem, parts, trained, found, inputs)
     with clock("scan"):
         report(98, "Looking for rows in the artifact")
-        scan = refuse_rows(out.model, problem)
+        scan = refuse_rows(out.model, whole)
     report(100, "Finished", metrics=model.metrics)
     record = {
         "seconds": clock.seconds,
@@ -90,51 +80,12 @@ def run(request: AutomlRequested, inputs: Inputs, out: Outputs, report: Report) 
     return Result(summary=_summary(model), model=model, record=record)
 
 
-def _plan(request: AutomlRequested, inputs: Inputs, problem: Problem, parts: Split) -> Plan:
-    target = objective(request.eval_metric, problem.problem_type)
-    if request.rerun_of is None:
-        return plan_search(request, problem, len(parts.train), target, inputs.limits)
-    recorded = (inputs.recorded or {}).get("plan", {})
-    check_plan(recorded, request.rerun_of)
-    return plan_replay(recorded, target)
-
-
-def _facts(
-    plan: Plan,
-    problem: Problem,
-    parts: Split,
-    fitted: dict[str, Any],
-    members: list[dict[str, Any]],
-    best: str,
-    cleaned: Any,
-    found: Evaluation,
-    recorded: Mapping[str, Any] | None,
-) -> ModelFacts:
-    return ModelFacts(
-        model_type="automl",
-        problem_type=problem.problem_type,
-        primary_metric=plan.metric,
-        metrics=found.metrics,
-        intervals=found.intervals,
-        validation_score=facts.validation_score(members, best),
-        baseline=found.baseline,
-        architecture=facts.architecture(best, fitted["weights"]),
-        hyperparameters=facts.hyperparameters(plan.quality, fitted, best),
-        split_id=parts.split_id,
-        n_train=len(parts.train),
-        n_test=len(parts.test),
-        n_combination=len(parts.combination),
-        classes=problem.labels,
-        warnings=[
-            *(differences(plan.recorded, fitted) if plan.recorded else []),
-            *(other_packages(recorded) if recorded else []),
-            *found.warnings,
-            *facts.about_unused(problem.X.shape[1] - len(cleaned.features())),
-        ],
-        leaderboard=members,
-        pictures=found.pictures,
-        plan=fitted,
-    )
+def _read(request: AutomlRequested, inputs: Inputs) -> Problem:
+    if inputs.dataset is None:
+        raise JobRefused(ReasonCode.DATASET_UNKNOWN, "the request names no dataset that could be read")
+    if inputs.recorded is not None:
+        check_request(request, inputs.recorded, inputs.dataset)
+    return load_problem(request, inputs.dataset)
 
 
 def _check_train(problem: Problem, parts: Split) -> None:
@@ -148,6 +99,45 @@ def _check_train(problem: Problem, parts: Split) -> None:
             f"{missing} classes of the target column «{problem.target_column}» are in too few groups of "
             f"«{problem.group_column}» to be both learned and tested: add groups, or leave these classes out",
         )
+
+
+def _without_names(request: AutomlRequested, problem: Problem, parts: Split) -> Problem:
+    """Ids of patients and rows are no features, unless the request names them as such: they would stay as words."""
+    if request.feature_columns is not None:
+        return problem
+    names = names_of_people_and_rows(problem, parts.train)
+    kept = problem.X.drop(columns=names)
+    if not names or not kept.shape[1]:
+        return problem
+    told = f"Not learned from, as they name patients or rows: {quote(names)}. Name them in feature_columns to use them"
+    return replace(problem, X=kept, warnings=[*problem.warnings, told])
+
+
+def _plan(request: AutomlRequested, inputs: Inputs, problem: Problem, parts: Split) -> Plan:
+    target = objective(request.eval_metric, problem.problem_type)
+    if request.rerun_of is None:
+        return plan_search(request, problem, len(parts.train), target, inputs.limits)
+    fitted = (inputs.recorded or {}).get("plan", {})
+    check_plan(fitted, request.rerun_of)
+    return plan_replay(fitted, target, inputs.limits)
+
+
+def _train(plan: Plan, problem: Problem, parts: Split, out: Outputs, report: Report, clock: Clock) -> Trained:
+    """Fits on the training rows, and leaves the packed model and nothing else."""
+    work: Path = out.directory / "fit"
+    try:
+        _limit_threads(plan.options["num_cpus"])
+        with clock("fit"):
+            report(2, f"Training on {len(parts.train)} rows and {problem.X.shape[1]} columns")
+            predictor = fit(plan, problem, parts.train, work / "all", report)
+        with clock("pack"):
+            report(90, "Packing the best model")
+            fitted, members = plan.fitted(predictor), facts.leaderboard(predictor, plan.metric)
+            cleaned = clean_clone(predictor, work / "predictor")
+            write_artifact(cleaned, problem, out.model)
+            return Trained(fitted, members, predictor.model_best, n_used=len(cleaned.features()))
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _limit_threads(n_cpus: int) -> None:

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from events.errors import ReasonCode
 from events.requests import AutomlRequested
-from handlers.contract import DatasetFile, JobRefused
+from handlers.contract import DatasetFile, Inputs, JobRefused
 from handlers.record import packages
 
 from .fitted import VERSION, plain_name
@@ -19,18 +19,19 @@ _MOST_DIFFERENT = 1e-9
 #: What of a request decides the numbers, beside the plan.
 _DECISIVE = (
     "target_column", "feature_columns", "exclude_columns", "group_column", "problem_type", "eval_metric", "seed",
+    "quality", "hyperparameter_tuning",
 )  # fmt: skip
 
 Settings = dict[str, Any]
 
 
-def check_plan(recorded: Mapping[str, Any], model_id: str) -> None:
+def check_plan(plan: Mapping[str, Any], model_id: str) -> None:
     """Whether this version can replay what was recorded.
 
     Raises:
         JobRefused: `plan_missing`.
     """
-    if recorded.get("version") != VERSION or not recorded.get("models"):
+    if plan.get("version") != VERSION or not plan.get("models"):
         raise JobRefused(
             ReasonCode.PLAN_MISSING,
             f"model {model_id} has no recorded plan that this version can replay: "
@@ -57,26 +58,26 @@ def check_request(request: AutomlRequested, recorded: Mapping[str, Any], dataset
             )
 
 
-def hyperparameters(recorded: Mapping[str, Any]) -> dict[str, list[Settings]]:
+def hyperparameters(plan: Mapping[str, Any]) -> dict[str, list[Settings]]:
     """AutoGluon's `hyperparameters` for exactly the recorded models, under their names and in their order."""
     chosen: dict[str, list[Settings]] = {}
-    for number, model in enumerate(recorded["models"]):
+    for number, model in enumerate(plan["models"]):
         settings = copy.deepcopy(model["hyperparameters"])
         settings |= _trained_once(model)
-        settings["ag_args"] = {"name": model["name"], "priority": len(recorded["models"]) - number}
+        settings["ag_args"] = {"name": model["name"], "priority": len(plan["models"]) - number}
         chosen.setdefault(model["family"], []).append(settings)
     return chosen
 
 
 @contextmanager
-def folds_trained_as(recorded: Mapping[str, Any]) -> Iterator[None]:
+def folds_trained_as(plan: Mapping[str, Any]) -> Iterator[None]:
     """While open, AutoGluon trains each fold of a bagged model as far as was recorded of it.
 
     There is no setting for a single fold, hence the patch of the one function that trains them.
     """
     from autogluon.core.models.ensemble.fold_fitting_strategy import SequentialLocalFoldFittingStrategy as Folds
 
-    trained = {model["name"]: model["trained"] for model in recorded["models"] if _is_bagged(model)}
+    trained = {model["name"]: model["trained"] for model in plan["models"] if _is_bagged(model)}
     fit = Folds._fit
 
     def fit_as_recorded(
@@ -92,16 +93,30 @@ def folds_trained_as(recorded: Mapping[str, Any]) -> Iterator[None]:
         yield
 
 
-def differences(recorded: Mapping[str, Any], replayed: Mapping[str, Any]) -> list[str]:
-    """What a replay came to that the first run did not, as sentences; empty when it is the same model again."""
-    names = [model["name"] for model in recorded["models"]]
-    again = [model["name"] for model in replayed["models"]]
-    if missing := [name for name in names if name not in again]:
+def differences(plan: Mapping[str, Any], replayed: Mapping[str, Any]) -> list[str]:
+    """What a replay came to that the plan did not say, as sentences; empty when it is the same model again."""
+    before = {model["name"]: model["trained"] for model in plan["models"]}
+    after = {model["name"]: model["trained"] for model in replayed["models"]}
+    if missing := [name for name in before if name not in after]:
         return [f"The replay could not train {', '.join(missing)} again"]
-    before, after = recorded["weights"], replayed["weights"]
-    if before.keys() != after.keys() or any(abs(before[name] - after[name]) > _MOST_DIFFERENT for name in before):
-        return ["The replay weighs its models differently: other package versions or processors give other numbers"]
-    return []
+    found = []
+    if changed := [name for name in before if before[name] != after[name]]:
+        found.append(f"The replay trained {', '.join(changed)} to another length than recorded")
+    if not _weigh_alike(plan["weights"], replayed["weights"]):
+        found.append("The replay weighs its models differently")
+    return found
+
+
+def _weigh_alike(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    return before.keys() == after.keys() and all(abs(before[name] - after[name]) < _MOST_DIFFERENT for name in before)
+
+
+def other_circumstances(inputs: Inputs) -> list[str]:
+    """Sentences where the machine or what is installed is not what it was: the numbers may not come back."""
+    assert inputs.recorded is not None, "only a replay is asked about"
+    cpus = inputs.recorded["plan"]["options"]["num_cpus"]
+    cores = [] if cpus == inputs.limits.cpus else [f"Replayed on {inputs.limits.cpus} cores in place of {cpus}"]
+    return [*other_packages(inputs.recorded), *cores]
 
 
 def other_packages(recorded: Mapping[str, Any]) -> list[str]:

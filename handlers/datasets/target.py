@@ -47,6 +47,12 @@ def load_problem(request: TrainingRequested, dataset: DatasetFile) -> Problem:
     groups = None if groups is None else groups.iloc[rows].reset_index(drop=True)
     _check_groups(request, groups, y if classes else None)
     X = frame.iloc[rows, choice.features].reset_index(drop=True)
+    if not any(X.iloc[:, place].nunique() > 1 for place in range(X.shape[1])):
+        raise JobRefused(
+            ReasonCode.NO_FEATURES,
+            f"every feature column has one value or none beside the target column {quote([request.target_column])}: "
+            "there is nothing to learn from",
+        )
     X.columns = pd.Index([header[place] for place in choice.features], dtype=object)
     return Problem(
         X=X,

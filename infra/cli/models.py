@@ -78,6 +78,8 @@ def find_model(client: ApiClient, told: str) -> dict[str, Any]:
     Raises:
         CliError: none is called so, or several are.
     """
+    if not told.strip():
+        raise CliError("name a model: its id or name, or how it begins", ExitCode.USAGE)
     try:
         return client.results(told)
     except CliError as error:
@@ -108,8 +110,9 @@ def rows_told(results: dict[str, Any]) -> str:
 
 def verdict(results: dict[str, Any]) -> str:
     """Whether the model was worth its while, in one sentence."""
-    better = "better" if results["baseline"]["beaten"] else "NOT better"
-    return f"compared by {results['primary_metric']}: {better} than the baseline"
+    from infra.report.verdict import verdict as judged
+
+    return f"compared by {results['primary_metric']}: {judged(results).headline.lower()}"
 
 
 def model_directory(results: dict[str, Any], settings: "Settings") -> str:

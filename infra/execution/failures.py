@@ -4,6 +4,7 @@ Messages of foreign exceptions often quote data («could not convert string to f
 their place in the code are told; the traceback goes to the job's log.
 """
 
+import errno
 import traceback
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def _reason(error: BaseException) -> tuple[ReasonCode, str]:
             ReasonCode.OUT_OF_MEMORY,
             "the job needed more memory than it may use: raise resources.memory_gb, or use fewer columns or rows",
         )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ReasonCode.HANDLER_ERROR, "no space is left on the worker's disk: free some, and publish the job again"
     return ReasonCode.HANDLER_ERROR, f"the handler stopped with {type(error).__name__}{_place(error)}"
 
 

@@ -4,6 +4,7 @@ import traceback
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ from infra.tracking.writing import Refused, Writer
 from schemas.projection import Record
 
 log = structlog.get_logger(__name__)
+
+#: How far a publisher's clock may run ahead of ours.
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 T = TypeVar("T")
 
@@ -173,6 +177,11 @@ class Recorder:
 
     async def _promotion(self, told: Told) -> None:
         place, request = told.record.place, told.fact
+        if place.time > datetime.now(UTC) + _CLOCKS_DIFFER:
+            # The latest promotion counts: one that is dated ahead would be the last word until that day.
+            message = "the record's timestamp lies in the future: correct the publisher's clock and send it again"
+            await self._outcomes.bury(told.record.dead_letter(ReasonCode.OUT_OF_RANGE, message))
+            return
         promotion = Promotion(told.found.key, request.approved_by, request.reason, place.sort_key(), place.time)
         try:
             promoted = await self._write(lambda: self._versions.promote(promotion), unless=(NoSuchModel,))

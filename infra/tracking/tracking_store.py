@@ -66,10 +66,17 @@ def check_tracking_uri(uri: str) -> None:
             "file_store",
             advice="MLflow only maintains its file store and forgets repetitions badly: use sqlite:///… instead",
         )
-    elif not uri.startswith((*_SERVERS, *_DATABASES)):
+    elif not _is_whole(uri):
         raise SettingsError(
             "environment variable MLFLOW_TRACKING_URI: use sqlite:///PATH, postgresql://…, http(s)://… or file:///PATH"
         )
+
+
+def _is_whole(uri: str) -> bool:
+    """Whether an address of a server or a database says where it is."""
+    if uri.startswith("sqlite:"):
+        return uri.startswith("sqlite:///") and len(uri) > len("sqlite:///")
+    return bool(urlsplit(uri).netloc) if uri.startswith(_SERVERS) else uri.startswith(_DATABASES)
 
 
 def open_tracking_store(settings: Settings) -> TrackingStore:

@@ -234,6 +234,17 @@ def test_odd_columns_and_rare_classes(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (answer["probability_rare, very"] > 0).any()
 
 
+def test_the_ids_of_patients_are_nowhere_in_the_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch, "LR", "GBM")
+    frame = cancer().assign(pid=[f"PATIENT-ZQX{i // 5:04}-SECRET" for i in range(569)])
+    model = train(frame, tmp_path).result.model
+    assert model is not None
+    assert any("Not learned from" in warning and "«pid»" in warning for warning in model.warnings)
+    files = [path for path in (tmp_path / "out" / "model").rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if b"ZQX0" in path.read_bytes()]
+
+
 def test_a_second_is_just_enough_or_told_to_be_too_little(tmp_path: Path) -> None:
     def outcome() -> JobRefused | ModelFacts | None:
         try:

@@ -224,6 +224,18 @@ async def test_promotions_wait_for_their_model_and_bad_ones_are_put_aside(
     assert store.client.get_model_version_by_alias("cohort.outcome", "champion").tags["model_id"] == "model-1"
 
 
+async def test_a_promotion_that_is_dated_ahead_does_not_stand_in_the_way_of_later_ones(
+    house: Recording, store: TrackingStore
+) -> None:
+    log = Log()
+    await house.tell(finished(log, 1))
+    await house.tell(finished(log, 2))
+    ahead = promoted(log, "model-1", at_s=10 * 365 * 86400)
+    assert await house.tell([ahead, promoted(log, "model-2", at_s=60)]) == []
+    assert [(x.reason, x.offset) for x in house.outcomes.letters] == [("out_of_range", ahead.place.offset)]
+    assert store.client.get_model_version_by_alias("cohort.outcome", "champion").tags["model_id"] == "model-2"
+
+
 async def test_poison_is_left_out_and_the_rest_goes_on(
     house: Recording, store: TrackingStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -297,7 +309,7 @@ set_model(Twice())
 
 
 def test_what_is_no_tracking_store_is_said_at_once() -> None:
-    for uri in ("mlruns", "databricks", "mysql://x"):
+    for uri in ("mlruns", "databricks", "mysql://x", "sqlite:", "sqlite://", "sqlite:///", "http://"):
         with pytest.raises(SettingsError, match="MLFLOW_TRACKING_URI"):
             check_tracking_uri(uri)
 

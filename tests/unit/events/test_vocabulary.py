@@ -123,3 +123,12 @@ def test_equal_content_has_an_equal_hash_whatever_its_order() -> None:
 def test_the_model_of_a_job_has_one_name() -> None:
     assert model_id_of("job-1") == model_id_of("job-1") != model_id_of("job-2")
     assert is_identifier(model_id_of("job-1"))
+
+
+@pytest.mark.parametrize("nobody", ["", "   ", "\t"])
+def test_a_promotion_needs_a_name_that_answers_for_it(nobody: str) -> None:
+    data = {"model_id": "m", "approved_by": nobody}
+    event = CloudEvent(source="test", type=full_type("ml.model-promotion.requested"), subject="m", data=data)
+    found = identify(Topic.MODEL_PROMOTION, b"m", event.to_bytes(), headers_of(event))
+    with pytest.raises(InvalidEvent, match="approved_by"):
+        validate(found)

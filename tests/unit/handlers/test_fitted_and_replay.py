@@ -132,7 +132,7 @@ def told_of(**changed: Any) -> dict[str, Any]:
 
 
 def test_the_same_request_passes_whatever_decides_nothing() -> None:
-    asked = {**ASKED, "rerun_of": "m-1", "time_limit": 5, "quality": "best", "name": "again", "created_by": "ada"}
+    asked = {**ASKED, "rerun_of": "m-1", "time_limit": 5, "name": "again", "created_by": "ada"}
     check_request(AutomlRequested.model_validate(asked), told_of(), DATASET)
 
 
@@ -146,6 +146,8 @@ def test_the_same_request_passes_whatever_decides_nothing() -> None:
         ("problem_type", "regression"),
         ("eval_metric", None),
         ("seed", 4),
+        ("quality", "best"),
+        ("hyperparameter_tuning", True),
     ],
 )
 def test_each_word_that_decides_a_number_must_be_the_same(name: str, value: Any) -> None:

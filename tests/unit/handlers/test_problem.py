@@ -94,6 +94,13 @@ def test_no_more_than_three_names_are_guessed() -> None:
     assert guessed.count("«gene") == 3
 
 
+def test_features_that_are_all_constant_are_refused(load: Load) -> None:
+    frame = pd.DataFrame({"a": 1.0, "b": "x", "c": None, "t": ["yes", "no"] * 30})
+    refusal = refused(load, frame)
+    assert refusal.reason is ReasonCode.NO_FEATURES
+    assert "one value or none" in refusal.message
+
+
 def test_rows_without_a_target_or_group_are_left_out_and_told(load: Load) -> None:
     frame = table([1.0, 2.0, 3.0] * 20)
     frame.loc[3, "t"] = None

@@ -10,7 +10,7 @@ from sklearn import datasets
 
 from handlers.datasets.problem import Problem
 from handlers.splits import Split
-from handlers.suspicions import duplicates, suspicions
+from handlers.suspicions import duplicates, names_of_people_and_rows, suspicions
 
 N = 240
 GIVEN_AWAY = "give the target away"
@@ -166,6 +166,20 @@ def test_ids_of_patients_are_named_without_groups() -> None:
         assert OWNERS in sentence
         assert f"«{column}»" in sentence
         assert "group_column" in sentence
+
+
+@pytest.mark.parametrize("group_column", [None, "ward"])
+def test_names_of_patients_and_rows_are_no_features_and_numbers_may_be(group_column: str | None) -> None:
+    patient = np.arange(N) // 4
+    frame = cohort().assign(
+        who=[f"TCGA-{p:04d}" for p in patient],
+        donor=patient,
+        note=[f"row {n}, as written" for n in range(N)],
+        kind=np.resize(["a", "b"], N),
+        ward=np.arange(N) // 20,
+    )
+    problem = problem_of(frame, group_column)
+    assert names_of_people_and_rows(problem, problem.split().train) == ["who", "note"]
 
 
 def test_a_patient_that_tells_the_target_is_a_patient() -> None:
