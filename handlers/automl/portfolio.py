@@ -25,6 +25,10 @@ _CATBOOST_ITERATIONS: dict[ProblemType, int] = {"binary": 500, "regression": 500
 _NEVER_SKEWED = 1e12
 #: A leaf of a regression forest holds the mean target of its rows: of one row, that is the row's value.
 _REGRESSION_LEAF_ROWS = 5
+#: Up to here the models of the folds are the model, their mean. One model refitted on all rows is smaller, but it is
+#: trained for the mean length of its folds: where one fold of a small table went on for thousands of rounds, that is
+#: far too long, and its probabilities are far too sure (log-loss 1.09 in place of 0.36 on 150 patients).
+_MOST_ROWS_IN_FOLDS = 5000
 _TRIALS = 5
 #: The inverse strength of the penalty, what a model of it is called, and its turn.
 _PENALTIES = ((1.0, "", 999), (0.1, "Strong", 998), (0.01, "Stronger", 50))
@@ -115,7 +119,7 @@ def fit_options(request: AutomlRequested, n_train: int, n_cpus: int, n_gpus: int
         options["holdout_frac"] = default_holdout_frac(n_train, request.hyperparameter_tuning)
     else:
         options |= {"auto_stack": True, "ag_args_ensemble": {"fold_fitting_strategy": "sequential_local"}}
-    if quality in ("good", "high"):
+    if quality in ("good", "high") and n_train > _MOST_ROWS_IN_FOLDS:
         options |= {"refit_full": "best", "set_best_to_refit_full": True, "save_bag_folds": False}
     if request.hyperparameter_tuning:
         options["hyperparameter_tune_kwargs"] = {"scheduler": "local", "searcher": "random", "num_trials": _TRIALS}

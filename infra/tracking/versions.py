@@ -164,14 +164,20 @@ def _tags(fact: ModelCompleted) -> dict[str, str]:
         "model_name": fact.model_name,
         "split_id": fact.split_id,
         "primary_metric": fact.primary_metric,
+        "group_column": str(fact.training_config.get("group_column") or ""),
         "created_at": made.astimezone(UTC).isoformat(timespec="microseconds"),
         **score,
     }
 
 
 def _challenger(versions: Iterable["ModelVersion"]) -> "ModelVersion | None":
-    """The best by validation score among those that can be compared with the newest; of equals, the older one."""
-    by_age = sorted(versions, key=lambda one: (one.tags.get("created_at", ""), one.tags.get("model_id", "")))
+    """The best by validation score among those that can be compared with the newest; of equals, the older one.
+
+    Once a model has kept groups whole, one that has not is no challenger: its score is flattered.
+    """
+    versions = list(versions)
+    grouped = [one for one in versions if one.tags.get("group_column")]
+    by_age = sorted(grouped or versions, key=lambda one: (one.tags.get("created_at", ""), one.tags.get("model_id", "")))
     if not by_age:
         return None
     newest = by_age[-1].tags

@@ -224,6 +224,17 @@ async def test_promotions_wait_for_their_model_and_bad_ones_are_put_aside(
     assert store.client.get_model_version_by_alias("cohort.outcome", "champion").tags["model_id"] == "model-1"
 
 
+async def test_where_groups_were_kept_whole_a_model_that_splits_them_is_no_challenger(
+    house: Recording, store: TrackingStore
+) -> None:
+    log = Log()
+    whole = request("job-1", group_column="patient")
+    await house.tell(finished(log, 1, score=0.7, training_config=whole))
+    await house.tell(finished(log, 2, score=0.99, split_id="split-2"))
+    challenger = store.client.get_model_version_by_alias("cohort.outcome", "challenger")
+    assert challenger.tags["model_id"] == "model-1"
+
+
 async def test_a_promotion_that_is_dated_ahead_does_not_stand_in_the_way_of_later_ones(
     house: Recording, store: TrackingStore
 ) -> None:

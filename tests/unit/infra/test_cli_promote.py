@@ -15,7 +15,13 @@ from infra.cli.client import ApiClient
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.main import app
 
-MODEL = {"model_id": "m1-of-many", "model_name": "AutoML_12345678", "registered_name": "tumours.kind"}
+MODEL = {
+    "model_id": "m1-of-many",
+    "model_name": "AutoML_12345678",
+    "registered_name": "tumours.kind",
+    "warnings": ["Only 12 test rows: the scores are rough"],
+    "promoted_at": None,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +35,7 @@ def listed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         return MODEL
 
     monkeypatch.setattr(ApiClient, "results", results)
+    monkeypatch.setattr("infra.cli.promote._PATIENCE_S", 0.0)
     monkeypatch.setattr(ApiClient, "pages", lambda *_, **__: [MODEL])
 
 
@@ -60,6 +67,19 @@ def test_a_model_is_promoted_by_whatever_names_it(published: list[ModelPromotion
     assert done.exit_code == 0, done.stderr
     assert "AutoML_12345678 is to be the champion of tumours.kind, approved by Grace Hopper" in done.stdout
     assert published == [ModelPromotionRequested(model_id="m1-of-many", approved_by="Grace Hopper", reason="validated")]
+
+
+def test_the_warnings_of_the_model_are_shown_and_the_registrars_answer_is_waited_for(
+    published: list[ModelPromotionRequested], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.cli.promote._PATIENCE_S", 60.0)
+    monkeypatch.setattr("infra.cli.promote._LOOK_AGAIN_S", 0.0)
+    answers = iter([None, None, "2026-03-01T12:00:00Z"])
+    monkeypatch.setattr(ApiClient, "results", lambda *_: {**MODEL, "promoted_at": next(answers)})
+    done = call("m1-of-many", "--approved-by", "ada")
+    assert "! Only 12 test rows: the scores are rough" in done.stderr
+    assert done.stdout == "AutoML_12345678 is the champion of tumours.kind, approved by ada\n"
+    assert published
 
 
 def test_for_a_program(published: list[ModelPromotionRequested]) -> None:
