@@ -14,7 +14,7 @@ from .caveats import about_result, about_split
 from .datasets.problem import Problem
 from .intervals import intervals
 from .metrics import Predictions, score
-from .record import Clock
+from .provenance import Clock
 from .splits import Split
 
 #: Where in an artifact its pictures are.

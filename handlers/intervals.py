@@ -14,7 +14,7 @@ of independent influences then holds for each metric:
 - R² and Spearman's correlation, on the scales log(1 - R²) and Fisher's z, with the same degrees of freedom;
 - calibration error is above the truth on average, so its interval is the range of true errors that would show
   this one: test inversion, Carpenter (1999), along the line from none to the gaps seen;
-- n units that show no mistake leave room for 3 in n: no score is surer than that (`handlers.unseen`).
+- n units that show no mistake leave room for 3 in n: no score is surer than that (`handlers.rule_of_three`).
 
 Measured by `python -m benchmarks coverage` on 1000 test sets of 60 and of 300 rows from nine known populations: the
 truth is held in 92 to 98 % of nearly all cases. The lowest are R² over 12 patients, 92 %, and balanced accuracy with
@@ -31,7 +31,7 @@ import numpy as np
 from scipy.special import betainc, stdtrit
 
 from .metrics import Floats, Indices, Predictions, calibration_gaps, evaluate, score
-from .unseen import ENDS, Room, holds
+from .rule_of_three import ENDS, Room, holds
 
 _UPPER = 0.975
 #: Units whose influence is asked one by one; of more, random blocks are. Fewer for large tables, to keep to a second.

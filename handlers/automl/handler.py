@@ -14,7 +14,7 @@ from handlers.datasets.columns import quote
 from handlers.datasets.problem import Problem
 from handlers.datasets.target import load_problem
 from handlers.evaluation import evaluate
-from handlers.record import Clock, hardware, packages
+from handlers.provenance import Clock, hardware, packages
 from handlers.row_scan import refuse_rows
 from handlers.splits import Split
 from handlers.suspicions import duplicates, names_of_people_and_rows, suspicions

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from events.errors import ReasonCode
 from events.requests import AutomlRequested
 from handlers.contract import DatasetFile, Inputs, JobRefused
-from handlers.record import packages
+from handlers.provenance import packages
 
 from .fitted import VERSION, plain_name
 

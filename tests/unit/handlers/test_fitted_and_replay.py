@@ -12,7 +12,7 @@ from events.requests import AutomlRequested
 from handlers.automl.fitted import VERSION, plain
 from handlers.automl.replay import check_plan, check_request, differences, hyperparameters, other_packages
 from handlers.contract import DatasetFile, JobRefused
-from handlers.record import packages
+from handlers.provenance import packages
 
 DATASET = DatasetFile("d", Path("/nowhere"), "parquet", "ab" * 32)
 
