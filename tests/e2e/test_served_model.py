@@ -63,7 +63,6 @@ async def uv_settings() -> dict[str, str]:
         "UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS") or told.get("global.find-links"),
         "SSL_CERT_FILE": os.environ.get("PIP_CERT") or told.get("global.cert"),
         # The build for graphics cards is gigabytes that no test needs.
-        "UV_TORCH_BACKEND": "cpu" if os.environ.get("CI") == "true" else None,
     }
     return {name: value.strip("'") for name, value in known.items() if value and name not in os.environ}
 
