@@ -45,6 +45,8 @@ class Trial:
         self._given_up = threading.Event()
         self.job_id: str | None = None
         self.results: dict[str, Any] = {}
+        #: Whether the report has been written.
+        self.is_told = False
 
     async def run(self) -> None:
         """All of it, told as it goes.
@@ -132,6 +134,7 @@ class Trial:
         )
         pictures = await read_pictures(ObjectStore.open(self._settings.artifacts), self.results)
         save(render(report_data(self.results, dataset, pictures, place)), self._wish.report)
+        self.is_told = True
 
 
 class GivenUp(Exception):

@@ -122,7 +122,7 @@ def in_own_house(settings: "Settings", wish: "Wish", *, verbose: bool) -> dict[s
             ExitCode.USAGE,
         )
     trial = Trial(settings, wish)
-    typer.echo("Starting broker, projector, API and agent (about 10 seconds) …")
+    typer.echo("Starting broker, projector, registrar, API and agent (10 to 30 seconds) …")
 
     async def story() -> None:
         try:
@@ -133,7 +133,8 @@ def in_own_house(settings: "Settings", wish: "Wish", *, verbose: bool) -> dict[s
 
     ending = run(run_house(settings, _WORK, hear, story))
     if ending is not Ending.TOLD:
-        typer.echo("stopped: there is no report, and nothing runs any more", err=True)
+        told = "the report is there" if trial.is_told else "there is no report"
+        typer.echo(f"stopped: {told}, and nothing runs any more", err=True)
         raise typer.Exit(ExitCode.INTERRUPTED)
     return trial.results
 

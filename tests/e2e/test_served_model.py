@@ -62,7 +62,6 @@ async def uv_settings() -> dict[str, str]:
         "UV_INDEX": told.get("global.extra-index-url"),
         "UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS") or told.get("global.find-links"),
         "SSL_CERT_FILE": os.environ.get("PIP_CERT") or told.get("global.cert"),
-        # The build for graphics cards is gigabytes that no test needs.
     }
     return {name: value.strip("'") for name, value in known.items() if value and name not in os.environ}
 
