@@ -23,7 +23,7 @@ from handlers.automl.handler import run
 from handlers.contract import DatasetFile, Inputs, JobRefused, Limits, Outputs, Result
 from handlers.datasets.target import load_problem
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @dataclass

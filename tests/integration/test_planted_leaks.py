@@ -20,7 +20,7 @@ from handlers.datasets.target import load_problem
 from handlers.splits import Split
 from handlers.suspects.view import View
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PATIENTS, SAMPLES, GENES = 60, 5, 40
 

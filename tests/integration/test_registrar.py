@@ -23,7 +23,7 @@ from infra.tracking.registrar import Registrar, run
 from infra.tracking.tracking_store import TrackingStore, open_tracking_store
 from schemas.projection import Record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 Offsets = dict[tuple[str, int], int]
 

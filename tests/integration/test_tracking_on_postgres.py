@@ -14,7 +14,7 @@ from infra.settings import Settings
 from infra.tracking.tracking_store import open_tracking_store
 from schemas.projection import Record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def finished(log: Log) -> list[Record]:
