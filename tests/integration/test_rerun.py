@@ -22,7 +22,7 @@ from infra.execution.local import LocalExecutor
 from infra.execution.messages import Task
 
 # One warm server for all; every job is a fresh process of it, as on a worker.
-pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.asyncio(loop_scope="module")]
 
 AUTOML = HANDLERS[JobKind.AUTOML]
 DIGEST = "ab" * 32
