@@ -10,7 +10,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from infra.settings import Settings
 
-from .membership import Membership
+from .membership import Membership, confirm_by_heartbeats
 
 #: The client's own value for «never»: a worker that thinks for long has not died.
 _NEVER_S = 1e6
@@ -56,16 +56,7 @@ def _transport(membership: Membership) -> type[driver.Transport]:
 
         async def on_start(self) -> None:
             await super().on_start()
-            coordinator = self._consumer._coordinator
-            beat = coordinator._do_heartbeat
-
-            async def heartbeat() -> bool:
-                confirmed: bool = await beat()
-                if confirmed:
-                    membership.confirm()
-                return confirmed
-
-            coordinator._do_heartbeat = heartbeat
+            confirm_by_heartbeats(self._consumer, membership.confirm)
 
     class Consumer(driver.Consumer):  # type: ignore[misc]
         def _new_consumer_thread(self) -> Thread:

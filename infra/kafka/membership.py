@@ -7,6 +7,7 @@ others may run its jobs: until a heartbeat succeeds it starts and publishes noth
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 #: The share of the session after which silence counts as doubt.
 DOUBT = 0.8
@@ -41,3 +42,20 @@ class Membership:
         while self.in_doubt:
             self._news.clear()
             await self._news.wait()
+
+
+def confirm_by_heartbeats(consumer: Any, confirm: Callable[[], None]) -> None:
+    """Calls `confirm` whenever the group has answered a heartbeat of this aiokafka consumer.
+
+    It has no hook for that: the one function that sends heartbeats is wrapped.
+    """
+    coordinator = consumer._coordinator
+    beat = coordinator._do_heartbeat
+
+    async def heartbeat() -> bool:
+        confirmed: bool = await beat()
+        if confirmed:
+            confirm()
+        return confirmed
+
+    coordinator._do_heartbeat = heartbeat

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,12 +21,12 @@ from infra.settings import Settings
 from infra.storage import offsets
 from infra.storage.database import migrate, open_engine
 from infra.storage.offsets import Fenced, Partition
-from schemas.projection import Place, Record
+from schemas.projection import Record
 
-from .connection import client_settings
 from .log_epoch import ensure_epoch
 from .outage import Outage
 from .outcomes import KafkaOutcomes
+from .reading import join, record_of
 from .settling import Settler
 from .topics import ensure_topics
 
@@ -129,29 +129,11 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
             batch = await self._broker.wait_out(self._poll)
             # The assignment may have changed while reading: what was read may be somebody else's by now.
             if batch and self._placed_for == self._assignments:
-                await self._settle([_record(self._epoch, read) for reads in batch.values() for read in reads])
+                await self._settle([record_of(self._epoch, read) for reads in batch.values() for read in reads])
             await self._rewind_what_lost_its_end()
 
     async def _connected(self) -> Any:
-        consumer = AIOKafkaConsumer(
-            **client_settings(self._settings),
-            group_id=GROUP,
-            group_instance_id=self._instance,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            session_timeout_ms=int(self._settings.kafka_session_timeout_s * 1000),
-            heartbeat_interval_ms=1000,
-            max_poll_interval_ms=10**9,  # a long outage of the database is no reason to leave the group
-            fetch_max_wait_ms=50,
-        )
-        consumer.subscribe(PROJECTED, listener=self)
-        try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
-        return consumer
+        return await join(self._settings, PROJECTED, self, group=GROUP, group_instance_id=self._instance)
 
     async def _poll(self) -> Any:
         return await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
@@ -209,8 +191,3 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         async with self._news:
             self._next.update(places)
             self._news.notify_all()
-
-
-def _record(epoch: str, read: Any) -> Record:
-    place = Place(epoch, read.topic, read.partition, read.offset, read.timestamp)
-    return Record(place, read.key, read.value, tuple(read.headers))

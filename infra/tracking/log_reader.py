@@ -5,17 +5,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from events.topics import Topic
-from infra.kafka.connection import client_settings
+from infra.kafka.membership import confirm_by_heartbeats
 from infra.kafka.outage import Outage
+from infra.kafka.reading import join, record_of
 from infra.settings import Settings
 from infra.tracking.leading import AllToOne
 from infra.tracking.place import Partition
 from infra.tracking.time_order import TimeOrder
-from schemas.projection import Place, Record
+from schemas.projection import Record
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +81,7 @@ class LogReader:
         """Reads some more of each partition of which little is held."""
         hungry = [TopicPartition(*partition) for partition in self._order.hungry()]
         batch = await self._poll(hungry) if hungry else {}
-        self._order.add(_record(self._epoch, read) for reads in batch.values() for read in reads)
+        self._order.add(record_of(self._epoch, read) for reads in batch.values() for read in reads)
 
     async def drained(self, places: Mapping[Partition, int]) -> set[Partition]:
         """Those of the partitions that were read to their end, as the last fetch told it.
@@ -114,46 +115,13 @@ class LogReader:
         return self._order.horizon_ms(drained)
 
     async def _connected(self) -> Any:
-        consumer = AIOKafkaConsumer(
-            **client_settings(self._settings),
-            group_id=GROUP,
-            partition_assignment_strategy=(AllToOne(),),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            session_timeout_ms=int(self._settings.kafka_session_timeout_s * 1000),
-            heartbeat_interval_ms=1000,
-            max_poll_interval_ms=10**9,  # a long outage of MLflow is no reason to leave the group
-            fetch_max_wait_ms=50,
-        )
-        consumer.subscribe(READ, listener=self._listener)
-        try:
-            await consumer.start()
-        except BaseException:
-            await consumer.stop()
-            raise
-        self._confirm_by_heartbeats(consumer)
+        alone = (AllToOne(),)
+        consumer = await join(self._settings, READ, self._listener, group=GROUP, partition_assignment_strategy=alone)
+        confirm_by_heartbeats(consumer, self._confirmed)
         return consumer
-
-    def _confirm_by_heartbeats(self, consumer: Any) -> None:
-        coordinator = consumer._coordinator
-        beat = coordinator._do_heartbeat
-
-        async def heartbeat() -> bool:
-            confirmed: bool = await beat()
-            if confirmed:
-                self._confirmed()
-            return confirmed
-
-        coordinator._do_heartbeat = heartbeat
 
     async def _poll(self, partitions: list[TopicPartition]) -> Any:
         async def once() -> Any:
             return await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_BATCH)
 
         return await self._away.wait_out(once, unless=IllegalStateError)
-
-
-def _record(epoch: str, read: Any) -> Record:
-    place = Place(epoch, read.topic, read.partition, read.offset, read.timestamp)
-    return Record(place, read.key, read.value, tuple(read.headers))
