@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 from scipy.stats import t as student
+from support.predictions import classes, quantities
 
 from handlers.baselines import constant as constant_answers
 from handlers.intervals import intervals
@@ -21,22 +22,6 @@ SAMPLES = 200
 FEWEST = binom.ppf(0.0005, SAMPLES, 0.95) / SAMPLES
 
 
-def classes(k: int, n: int = 300, seed: int = 0) -> Predictions:
-    rng = np.random.default_rng(seed)
-    y = np.concatenate([np.arange(k), rng.integers(0, k, n - k)])
-    probabilities = rng.dirichlet(np.ones(k), n)
-    probabilities[np.arange(n), y] += 0.3
-    probabilities = np.round(probabilities / probabilities.sum(axis=1, keepdims=True), 2)  # with ties
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return Predictions(y, probabilities.argmax(axis=1), probabilities)
-
-
-def quantities(n: int = 300) -> Predictions:
-    rng = np.random.default_rng(1)
-    y = rng.integers(0, 50, n).astype(float)
-    return Predictions(y, np.round(y + rng.normal(size=n) * 10))
-
-
 def certain(y: list[int], predicted: list[int]) -> Predictions:
     return Predictions(np.array(y), np.array(predicted), np.eye(2)[predicted])
 
@@ -48,10 +33,10 @@ ENDS = {
     "r2": (-np.inf, 1.0),
 }
 ODD = {
-    "binary": classes(2),
-    "four classes": classes(4),
+    "binary": classes(2, n=300),
+    "four classes": classes(4, n=300),
     "more classes than rows": classes(10, n=12),
-    "regression": quantities(),
+    "regression": quantities(300),
     "all right": certain([0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]),
     "all wrong": certain([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]),
     "one class": certain([0, 0, 0], [0, 1, 0]),
@@ -111,7 +96,7 @@ def test_no_rows_have_no_interval() -> None:
 
 
 def test_a_row_has_no_place() -> None:
-    said, order = classes(4), np.random.default_rng(2).permutation(300)
+    said, order = classes(4, n=300), np.random.default_rng(2).permutation(300)
     mixed = Predictions(said.y[order], said.predicted[order], said.probabilities[order])  # type: ignore[index]
     assert intervals(mixed)["auroc"] == pytest.approx(intervals(said)["auroc"])
 

@@ -4,29 +4,14 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 from scipy.stats import spearmanr
+from support.predictions import classes, quantities
 
 from handlers.metrics import CLASSIFICATION, REGRESSION, Predictions, is_better, score
 
 
-def classes(k: int, n: int = 500, seed: int = 0) -> Predictions:
-    rng = np.random.default_rng(seed)
-    y = np.concatenate([np.arange(k), rng.integers(0, k, n - k)])
-    probabilities = rng.dirichlet(np.ones(k), n)
-    probabilities[np.arange(n), y] += 0.3
-    probabilities = np.round(probabilities / probabilities.sum(axis=1, keepdims=True), 2)  # with ties
-    probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return Predictions(y, probabilities.argmax(axis=1), probabilities)
-
-
-def quantities(n: int = 500) -> Predictions:
-    rng = np.random.default_rng(1)
-    y = rng.integers(0, 50, n).astype(float)
-    return Predictions(y, np.round(y + rng.normal(size=n) * 10))
-
-
 @pytest.mark.parametrize("k", [2, 4, 10])
 def test_classification_scores_are_those_of_scikit_learn(k: int) -> None:
-    said = classes(k)
+    said = classes(k, n=500)
     y, predicted, probabilities = said.y, said.predicted, said.probabilities
     positive = probabilities[:, 1] if k == 2 else probabilities
     expected = {
@@ -45,7 +30,7 @@ def test_classification_scores_are_those_of_scikit_learn(k: int) -> None:
 
 
 def test_regression_scores_are_those_of_scikit_learn() -> None:
-    said = quantities()
+    said = quantities(500)
     expected = {
         "rmse": reference.root_mean_squared_error(said.y, said.predicted),
         "mae": reference.mean_absolute_error(said.y, said.predicted),
@@ -64,7 +49,7 @@ def test_calibration_error_is_the_mean_gap_between_confidence_and_truth() -> Non
 
 
 def test_a_large_mean_does_not_swallow_the_variance() -> None:
-    said = quantities()
+    said = quantities(500)
     shifted = Predictions(said.y + 1e9, said.predicted + 1e9)
     assert score(shifted)["r2"] == pytest.approx(score(said)["r2"], rel=1e-5)
 
