@@ -10,11 +10,10 @@ from handlers.contract import Report
 from handlers.metrics import is_better
 
 from .objectives import as_written
+from .replay import NO_LIMIT_S
 
 #: The fit's share of the whole job, in percent.
 FIT_BEGINS, FIT_ENDS = 5.0, 90.0
-#: A replay has no clock: before its first model is done, nobody can say how long it will take.
-_FAR = 1e7
 
 
 class FitProgress(AbstractCallback):  # type: ignore[misc]
@@ -75,7 +74,9 @@ class FitProgress(AbstractCallback):  # type: ignore[misc]
         by_time = spent / self._seconds
         done = max(0, self._n_begun - 1) / self._n_models
         share = min(1.0, max(by_time, done))
-        left = min(self._seconds - spent, spent / done - spent if done else math.inf)
+        # A replay has no clock: before its first model is done, nobody can say how long it will take.
+        by_clock = self._seconds - spent if self._seconds < NO_LIMIT_S else math.inf
+        left = min(by_clock, spent / done - spent if done else math.inf)
         metrics = {}
         if self._best is not None:
             message = f"{message}, best {self._metric} so far {self._best:.3g}"
@@ -83,6 +84,6 @@ class FitProgress(AbstractCallback):  # type: ignore[misc]
         self._report(
             FIT_BEGINS + share * (FIT_ENDS - FIT_BEGINS),
             message,
-            eta_s=max(0.0, left) if left < _FAR else None,
+            eta_s=max(0.0, left) if math.isfinite(left) else None,
             metrics=metrics,
         )
