@@ -68,12 +68,21 @@ class JobCompleted(JobFact):
     seconds: dict[str, float] = {}
 
 
+class Reached(Fact):
+    """How far a job had come when it ended early: its last word. `percent` 0–100, `metrics` the latest by name."""
+
+    percent: float = Field(ge=0, le=100)
+    message: str
+    metrics: dict[str, float] = {}
+
+
 class JobFailed(JobFact):
     """The job ended without a result. It is not tried again."""
 
     started_at: datetime | None
     completed_at: datetime
     error: Failure
+    reached: Reached | None = None
 
 
 class JobCancelled(JobFact):
@@ -82,6 +91,7 @@ class JobCancelled(JobFact):
     started_at: datetime | None
     completed_at: datetime
     requested_by: str = "unknown"
+    reached: Reached | None = None
 
 
 class CancellationRefused(Fact):

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
 
+from events.envelope import CloudEvent, headers_of
 from events.errors import OmniScopeError, ReasonCode
-from events.vocabulary import Identified
+from events.vocabulary import Identified, identify
 
 from .delivery import Delivery
 from .ports import Store
@@ -57,6 +58,16 @@ def _claim(request: Identified, delivery: Delivery) -> bytes:
     return json.dumps(claim).encode()
 
 
+async def claimed(store: Store, job_id: str) -> Identified | None:
+    """The request that owns the job, if any delivery has taken it."""
+    found = await store.get(f"jobs/{job_id}/request.json")
+    if found is None:
+        return None
+    first = json.loads(found)
+    event = CloudEvent.model_validate(first["event"])
+    return identify(first["delivery"]["topic"], None, event.to_bytes(), headers_of(event))
+
+
 class AttemptsUsedUp(OmniScopeError):
     """The job was started `number` times, and its worker was lost every time."""
 
@@ -86,6 +97,11 @@ async def start_attempt(store: Store, job_id: str, worker: str, token: str, limi
         # Where the answer to a successful create was lost and it was repeated, what stands there is ours.
         if await store.create(key, ours) or _token(await store.get(key)) == token:
             return number
+
+
+async def latest_attempt(store: Store, job_id: str) -> int:
+    """The number of the last attempt that was started; 0 where none was."""
+    return max(await _attempts(store, job_id), default=0)
 
 
 async def release_attempt(store: Store, job_id: str, token: str) -> None:

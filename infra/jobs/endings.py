@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from events.errors import ReasonCode
-from events.outcomes import DatasetRegistered, Failure, ModelCompleted, ModelFacts
+from events.outcomes import DatasetRegistered, Failure, ModelCompleted, ModelFacts, Reached
 from events.requests import JobRequested
 from events.topics import LARGE_EVENT_BYTES
 from infra.execution.messages import Crashed, Failed, Finished, Killed
@@ -97,11 +97,13 @@ def tellable(job: Job, proposal: Outcome) -> Outcome:
     )
 
 
-def why(last: Any, *, timed_out: bool, seconds: float | None) -> Failure:
-    """The failure that the last message of an attempt stands for."""
-    if timed_out:
+def why(last: Any, reached: Reached | None, *, timed_out_after: float | None) -> Failure:
+    """The failure that the last message of an attempt stands for, or its timeout in seconds, if that was reached."""
+    if timed_out_after is not None:
+        so_far = f" (it was at {reached.percent:.0f} %: {reached.message})" if reached else ""
         return Failure.of(
-            ReasonCode.TIMED_OUT, f"the job did not end within timeout_s = {seconds:g} s: allow more, or ask for less"
+            ReasonCode.TIMED_OUT,
+            f"the job did not end within timeout_s = {timed_out_after:g} s{so_far}: allow more, or ask for less",
         )
     match last:
         case Failed(reason=reason, message=message):

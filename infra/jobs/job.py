@@ -8,8 +8,17 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from events.envelope import CloudEvent
-from events.identifiers import model_id_of
-from events.outcomes import Failure, JobCompleted, JobFailed, JobProgressed, JobStarted, JobStatus, ModelCompleted
+from events.identifiers import model_id_of, new_id
+from events.outcomes import (
+    Failure,
+    JobCompleted,
+    JobFailed,
+    JobProgressed,
+    JobStarted,
+    JobStatus,
+    ModelCompleted,
+    Reached,
+)
 from events.topics import JobKind
 from events.vocabulary import EVENT_OF_MODEL, Identified
 
@@ -29,6 +38,8 @@ class Job:
     lease: Lease
     attempt: int = 0
     started_at: datetime | None = None
+    #: Its last word on this worker.
+    reached: Reached | None = None
     #: Where its time on this worker went, in seconds by phase.
     seconds: dict[str, float] = field(default_factory=dict)
     _lap: float = field(default_factory=time.monotonic)
@@ -73,22 +84,18 @@ class Job:
         return self._ended(JobStatus.COMPLETED, told, artifacts=model.artifacts_path if model else None)
 
     def failed(self, error: Failure) -> Outcome:
-        done = JobFailed(**self._facts, started_at=self.started_at, completed_at=datetime.now(UTC), error=error)
+        done = JobFailed(
+            **self._facts,
+            started_at=self.started_at,
+            completed_at=datetime.now(UTC),
+            error=error,
+            reached=self.reached,
+        )
         return self._ended(JobStatus.FAILED, [done])
 
     def event(self, fact: BaseModel) -> RecordedEvent:
-        """A fact of this job as an event: what came with the request (trace, project) goes along."""
-        known = EVENT_OF_MODEL[type(fact)]
-        return RecordedEvent(
-            topic=known.topic,
-            event=CloudEvent(
-                source=SOURCE,
-                type=known.type,
-                subject=str(getattr(fact, known.key)),
-                data=fact.model_dump(mode="json"),
-                **self.request.event.extensions,
-            ),
-        )
+        """A fact of this job as an event."""
+        return event_about(self.request, fact)
 
     def _ended(self, status: JobStatus, facts: Sequence[BaseModel], artifacts: str | None = None) -> Outcome:
         return Outcome(
@@ -107,3 +114,22 @@ class Job:
             "attempt": self.attempt,
             "request": self.request.event.data,
         }
+
+
+def event_about(request: Identified, fact: BaseModel, event_id: str | None = None) -> RecordedEvent:
+    """A fact as an event: what came with the request (trace, project) goes along.
+
+    `event_id`: for a fact that several may tell, who must tell the same; None: a new one.
+    """
+    known = EVENT_OF_MODEL[type(fact)]
+    return RecordedEvent(
+        topic=known.topic,
+        event=CloudEvent(
+            id=event_id or new_id(),
+            source=SOURCE,
+            type=known.type,
+            subject=str(getattr(fact, known.key)),
+            data=fact.model_dump(mode="json"),
+            **request.event.extensions,
+        ),
+    )

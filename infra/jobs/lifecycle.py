@@ -14,13 +14,13 @@ from events.identifiers import new_id
 from events.outcomes import DatasetRegistered, Failure, JobProgressed
 from events.requests import JobRequested
 from events.topics import JobKind
-from events.vocabulary import validate
+from events.vocabulary import Identified, validate
 from handlers.contract import Inputs, Limits
 from handlers.registry import HandlerSpec
 from infra.execution.executor import ExecutorError, Run
 from infra.execution.messages import FINAL, CheckpointSaved, Finished, Progressed
 
-from . import arbiter, claims, endings, known_models
+from . import arbiter, cancellation, claims, endings, known_models
 from .arbiter import Outcome, RecordedEvent
 from .claims import Ownership
 from .deadline import Deadline
@@ -30,6 +30,7 @@ from .job import Job
 from .ports import Lease
 from .progress import ProgressTeller
 from .retries import patiently
+from .running import Stopped
 from .shield import shielded
 from .tools import Tools
 from .work import Work
@@ -62,8 +63,9 @@ class Lifecycle:
 
     async def _live(self, job: Job) -> None:
         outcome = await arbiter.find(self._store, job.id)
+        asked = None if outcome else await cancellation.intent(self._store, job.id)
         job.lap("own")
-        proposal = outcome or await self._carry_out(job)
+        proposal = outcome or (await self._stopped(job, asked) if asked else await self._carry_out(job))
         with self._tools.slots.busy():
             outcome = outcome or await arbiter.decide(self._store, endings.tellable(job, proposal))
             await self._tell(job, outcome)
@@ -73,16 +75,10 @@ class Lifecycle:
     async def _carry_out(self, job: Job) -> Outcome:
         """Does what was asked and proposes how it ended."""
         try:
-            request: JobRequested = validate(job.request)
-            handler = self._handler(job.kind)
-            work = Work(request, handler, await self._dataset(job, request), await self._recorded(request))
-            async with self._tools.slots.one(light=handler.light):
-                # Much may have happened while it waited: another worker may have ended it.
-                await job.lease.held()
-                if (ended := await arbiter.find(self._store, job.id)) is not None:
-                    return ended
-                job.lap("wait")
-                return await self._attempt(job, work)
+            async with self._tools.running.in_hand(job.id):
+                return await self._wait_and_attempt(job)
+        except Stopped as stopped:
+            return await self._stopped(job, stopped.why)
         except OmniScopeError as refusal:
             return job.failed(Failure.of(refusal.reason, refusal.message))
         except INFRASTRUCTURE:
@@ -91,6 +87,25 @@ class Lifecycle:
             log.exception("internal_error", job_id=job.id)
             told = internal_error(bug)
             return job.failed(Failure.of(told.reason, told.message))
+
+    async def _wait_and_attempt(self, job: Job) -> Outcome:
+        request: JobRequested = validate(job.request)
+        handler = self._handler(job.kind)
+        work = Work(request, handler, await self._dataset(job, request), await self._recorded(request))
+        async with self._tools.slots.one(light=handler.light):
+            # Much may have happened while it waited: another worker may have ended it.
+            await job.lease.held()
+            if (ended := await arbiter.find(self._store, job.id)) is not None:
+                return ended
+            job.lap("wait")
+            return await self._attempt(job, work)
+
+    async def _stopped(self, job: Job, why: Identified | Outcome) -> Outcome:
+        """The end of a job that somebody asked to stop, or that has one from elsewhere."""
+        if isinstance(why, Outcome):
+            return why
+        attempt = job.attempt or await claims.latest_attempt(self._store, job.id)
+        return cancellation.cancelled(job.request, why, attempt, job.started_at, job.reached)
 
     async def _attempt(self, job: Job, work: Work) -> Outcome:
         """Starts the job once. If it is given up for no fault of the job, the attempt does not count."""
@@ -127,7 +142,7 @@ class Lifecycle:
         job.lap("run")
         if timed_out or not isinstance(last, Finished):
             log.warning("job_failed", job_id=job.id, attempt=job.attempt, detail=getattr(last, "detail", ""))
-            return job.failed(endings.why(last, timed_out=timed_out, seconds=work.request.timeout_s))
+            return job.failed(endings.why(last, job.reached, timed_out_after=work.seconds if timed_out else None))
         return await endings.committed(job, work.request, work.dataset, last, place, self._store)
 
     async def _run(
@@ -140,7 +155,7 @@ class Lifecycle:
         )
         job.lap("fork")
         try:
-            async with Deadline(run, work.request.timeout_s) as deadline:
+            async with Deadline(run, work.seconds) as deadline:
                 teller.update(0.0, "Started")
                 async for message in run.messages():
                     match message:
@@ -152,6 +167,7 @@ class Lifecycle:
                             return message, deadline.passed
             raise ExecutorError(f"the run of {task.task_id} ended without a final message")
         finally:
+            job.reached = teller.reached
             await shielded(run.kill())
 
     async def _repeat(self, job: Job) -> None:
@@ -198,7 +214,7 @@ class Lifecycle:
             cpus=asked.cpus or self._tools.cpus,
             gpus=asked.gpus or 0,
             memory_gb=asked.memory_gb,
-            seconds=work.request.timeout_s,
+            seconds=work.seconds,
         )
 
     async def _publish(self, job: Job, recorded: RecordedEvent) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from events.outcomes import JobProgressed
+from events.outcomes import JobProgressed, Reached
 
 SHORTEST_PAUSE_S = 0.25
 LONGEST_SILENCE_S = 15.0
@@ -66,6 +66,14 @@ class ProgressTeller:
         known = dict(self._latest[3]) if self._latest else {}
         self._latest = (percent, message, self._eta(percent) if eta_s is None else eta_s, known | (metrics or {}))
         self._news.set()
+
+    @property
+    def reached(self) -> Reached | None:
+        """The last word so far, as the job's end would tell it."""
+        if self._latest is None:
+            return None
+        percent, message, _, metrics = self._latest
+        return Reached(percent=percent, message=message, metrics=metrics)
 
     async def _tell_on(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """What a worker has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from events.topics import JobKind
@@ -10,6 +10,7 @@ from infra.execution.executor import Executor
 
 from .catalogue import Catalogue
 from .ports import DatasetCache, Outcomes, Store
+from .running import Running
 from .slots import Slots
 
 
@@ -26,6 +27,7 @@ class Tools:
     slots: Slots
     handlers: Mapping[JobKind, HandlerSpec]
     work_dir: Path
+    running: Running = field(default_factory=Running)
     max_attempts: int = 3
     dataset_wait_s: float = 60.0
     cpus: int = 1

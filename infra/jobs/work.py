@@ -9,6 +9,7 @@ from handlers.contract import Inputs
 from handlers.registry import HandlerSpec
 from infra.execution.messages import Task
 
+from .deadline import seconds_for
 from .workplace import Workplace
 
 
@@ -20,6 +21,11 @@ class Work:
     handler: HandlerSpec
     dataset: DatasetRegistered | None
     recorded: dict[str, Any] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long an attempt may run."""
+        return seconds_for(self.request)
 
     def task(self, task_id: str, inputs: Inputs, place: Workplace) -> Task:
         model = type(self.request)

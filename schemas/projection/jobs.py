@@ -57,13 +57,20 @@ def completed(told: Told) -> list[Write]:
 
 def failed(told: Told) -> list[Write]:
     fact: JobFailed = told.fact
-    error = fact.error
-    return _ended(told, JobStatus.FAILED, error.message, {"error_reason": error.reason, "error": error.message})
+    error = {"error_reason": fact.error.reason, "error": fact.error.message}
+    return _ended(told, JobStatus.FAILED, fact.error.message, {**error, **_reached(fact)})
 
 
 def cancelled(told: Told) -> list[Write]:
     fact: JobCancelled = told.fact
-    return _ended(told, JobStatus.CANCELLED, f"Cancelled by {fact.requested_by}", {})
+    return _ended(told, JobStatus.CANCELLED, f"Cancelled by {fact.requested_by}", _reached(fact))
+
+
+def _reached(fact: JobFailed | JobCancelled) -> dict[str, Any]:
+    """How far it had come, where its end tells."""
+    if fact.reached is None:
+        return {}
+    return {"progress": fact.reached.percent, "metrics": fact.reached.metrics or None}
 
 
 def cancellation_refused(told: Told) -> list[Write]:

@@ -1,0 +1,77 @@
+"""The jobs in hand on this worker, so that one can be stopped from outside, wherever it is on its way."""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from events.vocabulary import Identified
+
+from . import arbiter
+from .arbiter import Outcome
+from .ports import Store
+
+#: Requests to stop that are remembered for jobs which are just on their way here.
+_REMEMBERED = 10_000
+#: Seconds between two looks whether a job in hand has been ended somewhere else.
+_LOOK_S = 15.0
+
+
+class Stopped(Exception):
+    """The job in hand is to end. `why`: the request to stop it, or the end that it has already."""
+
+    def __init__(self, why: Identified | Outcome) -> None:
+        super().__init__("the job is to end")
+        self.why = why
+
+
+class Running:
+    """Who is in hand. All methods belong to the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, asyncio.Timeout] = {}
+        self._told: OrderedDict[str, Identified | Outcome] = OrderedDict()
+
+    @asynccontextmanager
+    async def in_hand(self, job_id: str) -> AsyncIterator[None]:
+        """Within the context the job can be stopped; also by who asked a moment before.
+
+        Raises:
+            Stopped: somebody did.
+        """
+        try:
+            async with asyncio.timeout(None) as limit:
+                self._limits[job_id] = limit
+                if job_id in self._told:
+                    _now(limit)
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Stopped(self._told[job_id]) from None
+        finally:
+            if self._limits.get(job_id) is limit:
+                del self._limits[job_id]
+
+    def stop(self, job_id: str, why: Identified | Outcome) -> bool:
+        """Stops the job, or will when it comes into hand; whether it is in hand now."""
+        self._told.setdefault(job_id, why)
+        while len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        limit = self._limits.get(job_id)
+        if limit is not None and not limit.expired():
+            _now(limit)
+        return limit is not None
+
+    async def stop_what_has_ended(self, store: Store) -> None:
+        """For ever: looks now and then whether a job in hand was ended elsewhere, for who missed the word of it."""
+        while True:
+            await asyncio.sleep(_LOOK_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
+            for job_id in list(self._limits):
+                if (outcome := await arbiter.find(store, job_id)) is not None:
+                    self.stop(job_id, outcome)
+
+
+def _now(limit: asyncio.Timeout) -> None:
+    limit.reschedule(asyncio.get_running_loop().time())
