@@ -1,6 +1,5 @@
 """The embedded broker for a test, with the topics made."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +10,9 @@ from infra.kafka.log_epoch import ensure_epoch
 from infra.kafka.topics import ensure_topics
 from infra.settings import Settings
 
+from .ports import free_port
 
-def free_port() -> int:
-    """A port that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+__all__ = ["free_port", "running_broker"]
 
 
 @asynccontextmanager
