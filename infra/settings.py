@@ -50,9 +50,15 @@ class Settings(BaseSettings):
     worker_slots: int = Field(0, ge=0, le=1024)
     slot_cpus: int = Field(1, ge=1, le=1024)
     executor: Literal["local", "ray"] = "local"
+    #: A name that stays the same when this worker is started again: then a quick restart moves no jobs.
+    worker_id: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     max_attempts: int = Field(3, ge=1, le=100)
     #: How long a request may wait for its dataset, counted from the broker's timestamp.
     dataset_wait_s: float = Field(60.0, ge=0, le=24 * 3600)
+    #: What the copies of datasets on this machine may take together; those unused for longest go first. Zero: any amount.
+    cache_max_gb: float = Field(20.0, ge=0, le=1e6)
+    #: What must be free on the disk of DATA_DIR before a job starts. Zero: any amount.
+    min_free_gb: float = Field(0.5, ge=0, le=1e6)
     #: How long a stopping worker lets running jobs go on before it gives them back.
     drain_s: float = Field(5.0, ge=0, le=24 * 3600)
 

@@ -1,11 +1,15 @@
-"""A worker: one process with an agent for each kind it serves, sharing slots, warm server, store and producer."""
+"""A worker: one process with an agent for each kind it serves, sharing slots, warm server, store and producer.
+
+Every worker also takes its part in deciding about cancellations, and hears all of them.
+"""
 
 import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -13,8 +17,9 @@ from aiokafka.errors import KafkaError
 from events.topics import JobKind, Topic
 from handlers.registry import DATASETS, HANDLERS, PROFILE
 from infra.execution.local import LocalExecutor
+from infra.jobs.cancellation import Cancellation
 from infra.jobs.catalogue import Catalogue
-from infra.jobs.faults import LastResort
+from infra.jobs.faults import Carrier, LastResort
 from infra.jobs.intake import Intake
 from infra.jobs.lifecycle import Lifecycle
 from infra.jobs.retries import PatientStore
@@ -27,11 +32,15 @@ from infra.storage.dataset_cache import DatasetCache
 from infra.storage.store import ObjectStore
 
 from .agent import Agent
+from .cancellations import Cancellations
 from .log_epoch import ensure_epoch
 from .outcomes import KafkaOutcomes
 from .topics import ensure_topics
 
 log = structlog.get_logger(__name__)
+
+#: The agent that every worker has beside those it was asked for.
+_CANCELLATION = "cancellation"
 
 
 async def run_agents(settings: Settings, names: Sequence[str], ready: Callable[[], None]) -> int:
@@ -49,11 +58,13 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
         if settings.embedded_broker:
             await revive(tools.store, tools.outcomes, epoch)
         slots = tools.slots
-        agents = [_agent(name, tools, settings, epoch) for name in names]
-        code = await _until_stopped(agents, ready, stop)
-        drained = await slots.drain(settings.drain_s if code == 0 else 0)
-        log.info("stopping", drained=drained)
-        await asyncio.gather(*(agent.stop() for agent in agents))
+        agents = [_agent(name, tools, settings, epoch) for name in (*names, _CANCELLATION)]
+        async with Cancellations(settings, tools.running) as heard:
+            watches = (heard.follow(), tools.running.stop_what_has_ended(tools.store))
+            code = await _until_stopped(agents, watches, ready, stop)
+            drained = await slots.drain(settings.drain_s if code == 0 else 0)
+            log.info("stopping", drained=drained)
+            await asyncio.gather(*(agent.stop() for agent in agents))
     return code
 
 
@@ -87,9 +98,15 @@ async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tool
 
 
 def _agent(name: str, tools: Tools, settings: Settings, epoch: str) -> Agent:
+    topic: str
+    carrier: Carrier
     if name == DATASETS:
-        return Agent(name, Topic.DATASETS_UPLOADED, LastResort(_intake(tools), tools.outcomes), settings, epoch)
-    return Agent(name, JobKind(name).topic, LastResort(Lifecycle(tools), tools.outcomes), settings, epoch)
+        topic, carrier = Topic.DATASETS_UPLOADED, _intake(tools)
+    elif name == _CANCELLATION:
+        topic, carrier = Topic.CANCELLATION, Cancellation(tools.store, tools.outcomes)
+    else:
+        topic, carrier = JobKind(name).topic, Lifecycle(tools)
+    return Agent(name, topic, LastResort(carrier, tools.outcomes), settings, epoch)
 
 
 def _intake(tools: Tools) -> Intake:
@@ -117,10 +134,13 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def _until_stopped(agents: list[Agent], ready: Callable[[], None], stop: asyncio.Event) -> int:
-    """Starts the agents and lets them work; 0 when asked to stop, 1 when one cannot start or dies."""
+async def _until_stopped(
+    agents: list[Agent], watches: Iterable[Coroutine[Any, Any, None]], ready: Callable[[], None], stop: asyncio.Event
+) -> int:
+    """Starts the agents and lets them work; 0 when asked to stop, 1 when one cannot start, or an agent or watch dies."""
     asked = asyncio.create_task(stop.wait())
-    failures = [asyncio.create_task(wait) for wait in (_start(agents, ready), *(agent.failed() for agent in agents))]
+    waits = (_start(agents, ready), *(agent.failed() for agent in agents), *map(_watched, watches))
+    failures = [asyncio.create_task(wait) for wait in waits]
     done, pending = await asyncio.wait([asked, *failures], return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
@@ -129,6 +149,16 @@ async def _until_stopped(agents: list[Agent], ready: Callable[[], None], stop: a
         return 0
     log.error("agent_died", reasons=[task.result() for task in failures if task in done])
     return 1
+
+
+async def _watched(watch: Coroutine[Any, Any, None]) -> str:
+    """Returns only when what should go on for ever did not, with the reason."""
+    try:
+        await watch
+    except Exception as bug:  # a worker that no longer hears of cancellations must not go on as if it did
+        log.exception("watch_died")
+        return repr(bug)
+    return "a watch ended"
 
 
 async def _start(agents: list[Agent], ready: Callable[[], None]) -> str:

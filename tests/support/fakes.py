@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +64,22 @@ class MemoryStore:
 
 
 class RecordedOutcomes:
-    """The Outcomes port into two lists; `said` is set at every event."""
+    """The Outcomes port into two lists."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, CloudEvent]] = []
         self.letters: list[DeadLetter] = []
+        self._news = asyncio.Condition()
 
     async def publish(self, topic: str, event: CloudEvent) -> None:
         self.events.append((topic, event))
+        async with self._news:
+            self._news.notify_all()
+
+    async def heard(self, wanted: Callable[[CloudEvent], bool]) -> None:
+        """Returns when such an event was published."""
+        async with self._news:
+            await self._news.wait_for(lambda: any(wanted(event) for _, event in self.events))
 
     async def bury(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
@@ -146,10 +154,11 @@ class ScriptedExecutor:
 
 
 class SameFile:
-    """A dataset cache in which every dataset is one file."""
+    """A dataset cache in which every dataset is one file, an empty one in `folder`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "dataset-in-the-cache"
 
     async def fetch(self, uri: str, sha256: str) -> Path:
-        return self._path
+        self._file.touch()
+        return self._file

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from events.envelope import CloudEvent, full_type, headers_of
+from events.identifiers import new_id
 from events.topics import JobKind, Topic
 from handlers.registry import HandlerSpec
 from infra.jobs.catalogue import Catalogue
@@ -26,8 +27,15 @@ def automl(job_id: str = "job-2", offset: int = 1, **data: Any) -> Delivery:
     return _delivery("ml.automl.requested", Topic.AUTOML, job_id, offset, told)
 
 
-def _delivery(name: str, topic: Topic, job_id: str, offset: int, data: dict[str, Any]) -> Delivery:
-    event = CloudEvent(source="test", type=full_type(name), subject=job_id, data=data)
+def cancellation(subject: str, offset: int = 0, event_id: str | None = None, **data: Any) -> Delivery:
+    """A request to stop the job `subject`."""
+    return _delivery("ml.cancellation.requested", Topic.CANCELLATION, subject, offset, data, event_id)
+
+
+def _delivery(
+    name: str, topic: Topic, job_id: str, offset: int, data: dict[str, Any], event_id: str | None = None
+) -> Delivery:
+    event = CloudEvent(id=event_id or new_id(), source="test", type=full_type(name), subject=job_id, data=data)
     return Delivery(
         epoch="e1",
         topic=topic,
@@ -60,6 +68,10 @@ class House:
             work_dir=tmp_path / "work",
             dataset_wait_s=0.0,
         )
+
+    async def said(self, message: str) -> None:
+        """Returns when a word with this message was published."""
+        await self.outcomes.heard(lambda event: event.data.get("message") == message)
 
     async def handle(self, delivery: Delivery) -> None:
         await Lifecycle(self.tools).handle(delivery, self.lease)

@@ -1,0 +1,82 @@
+"""Every worker hears every request to stop a job, and stops what it has in hand, whoever decides about the end.
+
+Read without a group, from now on: what was asked before is decided by the group that arbitrates, and a job finds that
+decision before it starts.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from events.errors import BrokerUnreachable, InvalidEvent
+from events.topics import Topic
+from events.vocabulary import identify, validate
+from infra.jobs.retries import patiently
+from infra.jobs.running import Running
+from infra.settings import Settings
+
+from .connection import client_settings
+
+log = structlog.get_logger(__name__)
+
+_POLL_MS = 1000
+
+
+class Cancellations:
+    """Once the context is entered, nothing that comes from now on is missed by `follow`."""
+
+    def __init__(self, settings: Settings, running: Running) -> None:
+        self._settings = settings
+        self._running = running
+        self._consumer: Any = None
+
+    async def __aenter__(self) -> "Cancellations":
+        self._consumer = await patiently(
+            self._positioned, f"read {Topic.CANCELLATION}", only=(BrokerUnreachable, KafkaError, OSError)
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+
+    async def _positioned(self) -> Any:
+        consumer = AIOKafkaConsumer(
+            **client_settings(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="latest",
+            isolation_level="read_committed",
+            fetch_max_wait_ms=50,
+        )
+        try:
+            await consumer.start()
+            partitions = [TopicPartition(Topic.CANCELLATION, n) for n in range(self._settings.topic_partitions)]
+            consumer.assign(partitions)
+            # The embedded broker may answer with a place before the end: then something old is heard again.
+            await consumer.seek_to_end(*partitions)
+            for partition in partitions:
+                await consumer.position(partition)
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
+
+    async def follow(self) -> None:
+        """For ever: stops what is asked to stop."""
+        while True:
+            found = await patiently(
+                lambda: self._consumer.getmany(timeout_ms=_POLL_MS), f"read {Topic.CANCELLATION}", only=KafkaError
+            )
+            for records in found.values():
+                for record in records:
+                    self._heed(record)
+
+    def _heed(self, record: Any) -> None:
+        # What is no request to stop becomes a dead letter where it is arbitrated.
+        with suppress(InvalidEvent):
+            asked = identify(record.topic, record.key, record.value, tuple(record.headers))
+            validate(asked)
+            if self._running.stop(asked.key, asked):
+                log.info("stopping_job", job_id=asked.key)
