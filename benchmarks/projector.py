@@ -15,6 +15,7 @@ from pathlib import Path
 from events.dead_letters import DeadLetter
 from events.envelope import CloudEvent, full_type, headers_of
 from events.vocabulary import EVENTS
+from infra.kafka.burial import PublishedBurial
 from infra.kafka.outage import Outage
 from infra.kafka.settling import Settler
 from infra.storage.database import migrate, open_engine
@@ -67,7 +68,7 @@ async def measure(records: list[Record], batch: int) -> float:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'read.db'}"
         await migrate(url)
         engine = open_engine(url)
-        settler = Settler(engine, _NoOutcomes(), database=Outage("database"), broker=Outage("broker"))
+        settler = Settler(engine, PublishedBurial(_NoOutcomes(), broker=Outage("broker")), database=Outage("database"))
         partitions = sorted({(record.place.topic, record.place.partition) for record in records})
         async with engine.begin() as connection:
             await load(connection, "epoch", partitions)

@@ -23,6 +23,7 @@ from infra.storage.database import migrate, open_engine
 from infra.storage.offsets import Fenced, Partition
 from schemas.projection import Record
 
+from .burial import PublishedBurial
 from .log_epoch import ensure_epoch
 from .outage import Outage
 from .outcomes import KafkaOutcomes
@@ -86,7 +87,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
         self._news = asyncio.Condition()
         self._broker = Outage("the broker")
         self._database = Outage("the database")
-        self._settler = Settler(engine, outcomes, database=self._database, broker=self._broker)
+        self._settler = Settler(engine, PublishedBurial(outcomes, broker=self._broker), database=self._database)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = _nothing) -> None:
         """Projects until `stop` is set; no outage of broker or database ends it."""

@@ -1,24 +1,18 @@
 """Read records → committed rows. Each record ends in the tables or among the dead letters, whatever happens."""
 
-import traceback
 from collections.abc import Iterable
-from dataclasses import replace
 
-import structlog
-from aiokafka.errors import MessageSizeTooLargeError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from events.dead_letters import DeadLetter
 from events.errors import ReasonCode
-from infra.jobs.ports import Outcomes
 from infra.storage import offsets, upserts
 from infra.storage.database import is_poison
 from infra.storage.offsets import Fenced, Partition
 from schemas.projection import Record, Write, project
 
+from .burial import Burial
 from .outage import Outage
-
-log = structlog.get_logger(__name__)
 
 Ranges = dict[Partition, tuple[int, int]]
 """Partition → (first, last) offset of what was read."""
@@ -30,11 +24,10 @@ Change = tuple[Record, list[Write]]
 class Settler:
     """Commits what records change together with the offsets, and puts aside what cannot be projected."""
 
-    def __init__(self, engine: AsyncEngine, outcomes: Outcomes, *, database: Outage, broker: Outage) -> None:
+    def __init__(self, engine: AsyncEngine, burial: Burial, *, database: Outage) -> None:
         self._engine = engine
-        self._outcomes = outcomes
+        self._burial = burial
         self._database = database
-        self._broker = broker
 
     async def settle(self, epoch: str, records: list[Record]) -> Ranges:
         """Settles records that follow each other in every partition; returns what is behind us now.
@@ -44,9 +37,12 @@ class Settler:
         """
         changes: list[Change] = []
         for record in records:
-            found = _projected(record)
+            try:
+                found = project(record)
+            except Exception as error:  # noqa: BLE001 - one bad record must not keep all others from the tables
+                found = await self._give_up(record, error)
             if isinstance(found, DeadLetter):
-                await self._bury(found)  # before the offsets move on: put aside twice is one row, lost is lost
+                await self._burial.bury(found)  # before the offsets move on: put aside twice is one row, lost is lost
                 found = []
             changes.append((record, found))
         await self._commit_all(epoch, changes)
@@ -66,8 +62,13 @@ class Settler:
             await self._commit_all(epoch, changes[middle:])
             return
         ((record, _),) = changes
-        await self._bury(_unprojectable(record, poison))
-        await self._commit_all(epoch, [(record, [])])
+        await self._commit_all(epoch, [(record, await self._give_up(record, poison))])
+
+    async def _give_up(self, record: Record, error: Exception) -> list[Write]:
+        cause = error.__cause__ or error
+        told = f"the record cannot be projected ({type(cause).__name__}): see the log"
+        await self._burial.bury(record.dead_letter(ReasonCode.INTERNAL_ERROR, told), cause)
+        return []
 
     async def _commit(self, epoch: str, changes: list[Change]) -> None:
         try:
@@ -79,40 +80,9 @@ class Settler:
                 raise _Poison from error
             raise
 
-    async def _bury(self, letter: DeadLetter) -> None:
-        place = f"{letter.topic}[{letter.partition}] at offset {letter.offset}"
-        log.warning("put_aside", record=place, reason=letter.reason, message=letter.message)
-        try:
-            await self._broker.wait_out(lambda: self._outcomes.bury(letter), unless=MessageSizeTooLargeError)
-        except MessageSizeTooLargeError:
-            short = replace(letter, value=None, message=f"{letter.message} (too large to repeat here: see {place})")
-            await self._broker.wait_out(lambda: self._outcomes.bury(short))
-
 
 class _Poison(Exception):
     """The database refuses a value, and always will."""
-
-
-def _projected(record: Record) -> list[Write] | DeadLetter:
-    try:
-        return project(record)
-    except Exception as error:  # noqa: BLE001 - one bad record must not keep all others from the tables
-        return _unprojectable(record, error)
-
-
-def _unprojectable(record: Record, error: Exception) -> DeadLetter:
-    cause, place = error.__cause__ or error, record.place
-    log.error(
-        "unprojectable",
-        topic=place.topic,
-        partition=place.partition,
-        offset=place.offset,
-        # As text: a logger that shows the values of variables would show the record.
-        traceback="".join(traceback.format_exception(cause)),
-    )
-    return record.dead_letter(
-        ReasonCode.INTERNAL_ERROR, f"the record cannot be projected ({type(cause).__name__}): see the log"
-    )
 
 
 def _ranges(records: Iterable[Record]) -> Ranges:
