@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import datasets, demo, doctor, jobs, models, promote, rerun, services, submit, token, try_it, up
+from infra.cli import cancel, datasets, demo, doctor, jobs, models, promote, rerun, services, submit, token, try_it, up
 from infra.cli.errors import ExitCode, debugging, explain
 
 
@@ -73,6 +73,7 @@ app.command()(jobs.watch)
 app.command()(jobs.jobs)
 app.command()(models.models)
 app.command()(rerun.rerun)
+app.command()(cancel.cancel)
 app.command()(promote.promote)
 app.command("datasets")(datasets.list_datasets)
 app.command()(token.token)

@@ -1,11 +1,11 @@
 """`try` before anything is started: what is wrong is one sentence, and nothing is written over or left behind."""
 
 import asyncio
-import json
 import socket
 from pathlib import Path
 
 import pytest
+from support.lives import automl
 from typer.testing import CliRunner, Result
 
 from events.outcomes import JobStatus
@@ -19,7 +19,7 @@ from infra.cli.look_ahead import report_path
 from infra.cli.main import app
 from infra.cli.try_it import wish_for
 from infra.cli.withdrawal import withdraw
-from infra.jobs import arbiter
+from infra.jobs import arbiter, claims
 from infra.report.rendering import save
 from infra.settings import Settings
 from infra.storage.store import ObjectStore
@@ -190,17 +190,17 @@ async def test_a_job_whose_house_is_gone_ends_as_cancelled(place: Path) -> None:
     settings = Settings(data_dir=place / "data")
     store = ObjectStore.open(settings.artifacts)
     await withdraw(settings, "never-begun", "mira")
-    assert await store.list("jobs") == []
+    assert await store.list("jobs") == ["jobs/never-begun/cancellation.json"]
 
-    asked = {"event": {"data": {"job_id": "mine", "dataset_id": "d"}}}
-    await store.create("jobs/mine/request.json", json.dumps(asked).encode())
-    await store.create("jobs/mine/attempts/1/claim.json", b"{}")
+    delivery = automl("mine")
+    await claims.own(store, delivery.identify(), delivery)
+    await claims.start_attempt(store, "mine", "w1", "t1", limit=3)
     await asyncio.gather(*(withdraw(settings, "mine", "mira") for _ in range(2)))
     ended = await arbiter.find(store, "mine")
     assert ended is not None
     assert (ended.status, ended.attempt) == (JobStatus.CANCELLED, 1)
     (told_of,) = ended.events
-    assert told_of.event.data["request"] == asked["event"]["data"]
+    assert told_of.event.data["request"] == {"dataset_id": "d", "target_column": "outcome"}
     assert told_of.event.data["requested_by"] == "mira"
 
     await withdraw(settings, "mine", "somebody else")
