@@ -43,5 +43,6 @@ class PublishedBurial:
         try:
             await self._broker.wait_out(lambda: self._outcomes.bury(letter), unless=MessageSizeTooLargeError)
         except MessageSizeTooLargeError:
-            short = replace(letter, value=None, message=f"{letter.message} (too large to repeat here: see {place})")
+            told = f"{letter.message} (too large to repeat here: see {place})"
+            short = replace(letter, value=None, message=told, cut=True)
             await self._broker.wait_out(lambda: self._outcomes.bury(short))

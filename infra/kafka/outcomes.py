@@ -51,7 +51,7 @@ class KafkaOutcomes:
         except MessageSizeTooLargeError:
             cut = f"{letter.message} (of {len(value or b''):,} bytes only the first {_BEGINNING:,} are kept)"
             key, value, headers = replace(
-                letter, key=key[:_BEGINNING], value=(value or b"")[:_BEGINNING], headers=(), message=cut
+                letter, key=key[:_BEGINNING], value=(value or b"")[:_BEGINNING], headers=(), message=cut, cut=True
             ).to_record()
             await self._send(Topic.DEAD_LETTERS, key, value, headers)
 

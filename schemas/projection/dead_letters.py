@@ -1,7 +1,7 @@
 """Records that were put aside → `dead_letters`."""
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime
 
 from events.dead_letters import DeadLetter
 from events.errors import InvalidEvent, ReasonCode
@@ -9,9 +9,15 @@ from schemas.projection.place import Place, Record
 from schemas.projection.registers import Write
 from schemas.projection.rules import DEAD_LETTERS
 
+#: The worst time there is for a letter: what a letter itself tells is always better than what its mark repeats.
+#: Half a millisecond short of the very last, which asyncpg writes as «infinity».
+NO_LETTER_YET = datetime(9999, 12, 31, 23, 59, 59, 999_500, UTC)
+
 
 def buried(record: Record) -> list[Write]:
     """The row of a dead letter, found by where the original stood: put aside twice, it is one row.
+
+    A mark knows of its letter only that it was sent back, whenever it is read: it carries no value.
 
     Raises:
         InvalidEvent: the record is no dead letter.
@@ -31,7 +37,8 @@ def buried(record: Record) -> list[Write]:
         "headers": [[name, None if raw is None else base64.b64encode(raw).decode()] for name, raw in letter.headers],
         "reason": letter.reason,
         "message": letter.message,
-        "dead_at": record.place.time,
+        "dead_at": record.place.time if letter.redriven is None else NO_LETTER_YET,
+        "redriven": letter.redriven is not None,
     }
     return [Write(DEAD_LETTERS, row)]
 

@@ -23,7 +23,7 @@ from support.histories import (
     started,
 )
 
-from events.dead_letters import DeadLetter
+from events.dead_letters import DeadLetter, Redriven
 from events.topics import Topic
 from events.vocabulary import EVENTS
 from infra.storage.database import migrate, open_engine
@@ -117,7 +117,7 @@ def test_every_write_is_a_whole_row(log: Log) -> None:
 
     for write in writes_of(log.records):
         table = write.rule.table
-        wanted = {c.name for c in table.c} - {"redriven"} - ({"id"} if table is tables.job_events else set())
+        wanted = {c.name for c in table.c} - ({"id"} if table is tables.job_events else set())
         assert {*write.row} == wanted
         declared = {c for register in write.rule.registers for c in register.all_columns} | {*write.rule.identity}
         assert declared == wanted or not write.rule.registers
@@ -326,6 +326,21 @@ async def test_a_record_put_aside_twice_is_one_row(engine: AsyncEngine, log: Log
     found = await row(engine, tables.dead_letters)
     assert (found["epoch"], found["topic"], found["offset"]) == ("epoch-1", Topic.AUTOML, 7)
     assert (found["key"], found["value"], found["redriven"]) == (None, b"{", False)
+    assert found["headers"] == [["traceparent", "MDAtMQ=="], ["empty", None]]
+    assert found["dead_at"] == NOW + timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["letter first", "mark first"])
+@pytest.mark.parametrize("mark_at_s", [1, 9], ids=["an earlier clock", "a later clock"])
+async def test_a_letter_that_was_sent_back_is_marked_and_keeps_what_it_told(
+    engine: AsyncEngine, log: Log, order: int, mark_at_s: int
+) -> None:
+    log.bury(letter(), at_s=5)
+    log.bury(letter().redriven_as(Redriven(1_800_000_000_000, "ada", 1, 8)), at_s=mark_at_s)
+    await apply_all(engine, *[[record] for record in log.records[::order]])
+
+    found = await row(engine, tables.dead_letters)
+    assert (found["redriven"], found["value"], found["reason"], found["message"]) == (True, b"{", "not_json", "no JSON")
     assert found["headers"] == [["traceparent", "MDAtMQ=="], ["empty", None]]
     assert found["dead_at"] == NOW + timedelta(seconds=5)
 
