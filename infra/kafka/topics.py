@@ -98,7 +98,7 @@ async def _create(client: Any, missing: list[TopicSpec], settings: Settings) -> 
     created: list[str] = []
     deadline = monotonic() + _PATIENCE_S
     while missing:
-        response = await client.create_topics([_new_topic(spec, settings) for spec in missing])
+        response = await client.create_topics([new_topic(spec.name, wanted_partitions(spec, settings), settings) for spec in missing])
         codes = {error[0]: (error[1], error[2]) for error in response.topic_errors}
         created += [spec.name for spec in missing if codes[spec.name][0] == 0]
         missing = [spec for spec in missing if codes[spec.name][0] not in (0, _EXISTS)]
@@ -114,13 +114,17 @@ async def _create(client: Any, missing: list[TopicSpec], settings: Settings) -> 
     return created
 
 
-def _new_topic(spec: TopicSpec, settings: Settings) -> NewTopic:
-    kept = {"cleanup.policy": "delete", "retention.ms": str(spec.retention_ms), "retention.bytes": "-1"}
-    if spec.max_message_bytes is not None:
+def new_topic(name: str, partitions: int, settings: Settings) -> NewTopic:
+    """A topic to be created, with what ours are configured to keep."""
+    spec = next((spec for spec in TOPICS if spec.name == name), None)
+    kept: dict[str, str] = {}
+    if spec is not None:
+        kept = {"cleanup.policy": "delete", "retention.ms": str(spec.retention_ms), "retention.bytes": "-1"}
+    if spec is not None and spec.max_message_bytes is not None:
         kept["max.message.bytes"] = str(spec.max_message_bytes)
     return NewTopic(
-        name=spec.name,
-        num_partitions=wanted_partitions(spec, settings),
+        name=str(name),
+        num_partitions=partitions,
         replication_factor=settings.topic_replication,
         topic_configs=kept,
     )
