@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from support.broker import running_broker
+from support.broker import Broker, running_broker
 
 from events.topics import Topic
 from infra.jobs.delivery import Delivery
@@ -62,7 +62,7 @@ async def send(settings: Settings, *records: tuple[bytes | None, bytes | None, l
             await producer.send_and_wait(Topic.NOOP, value, key, partition=0, headers=headers)
 
 
-async def test_any_bytes_arrive_as_they_were_sent(tmp_path: Path) -> None:
+async def test_any_bytes_arrive_as_they_were_sent(tmp_path: Path, both_brokers: Broker) -> None:
     hands = Hands()
     records = [
         (None, b"\xff\xfe no text", [("h", b"\x00"), ("h", b"twice")]),
@@ -70,7 +70,7 @@ async def test_any_bytes_arrive_as_they_were_sent(tmp_path: Path) -> None:
         (b"key", None, []),
         (b"", b"", [("empty", b"")]),
     ]
-    async with running_broker(tmp_path) as settings, agent(settings, hands):
+    async with running_broker(tmp_path, both_brokers) as settings, agent(settings, hands):
         await send(settings, *records)
         await hands.until(4)
     assert [(d.key, d.value, list(d.headers)) for d in hands.taken] == records
@@ -78,9 +78,11 @@ async def test_any_bytes_arrive_as_they_were_sent(tmp_path: Path) -> None:
     assert all(d.timestamp_ms > 1_600_000_000_000 for d in hands.taken)
 
 
-async def test_another_log_under_the_same_address_is_noticed_before_anything_is_taken(tmp_path: Path) -> None:
+async def test_another_log_under_the_same_address_is_noticed_before_anything_is_taken(
+    tmp_path: Path, both_brokers: Broker
+) -> None:
     hands = Hands()
-    async with running_broker(tmp_path) as settings:
+    async with running_broker(tmp_path, both_brokers) as settings:
         await send(settings, (b"key", b"value", []))
         stale = Agent("noop", Topic.NOOP, hands, settings, "the life before")
         await stale.start()
@@ -91,8 +93,10 @@ async def test_another_log_under_the_same_address_is_noticed_before_anything_is_
             await hands.until(1)
 
 
-async def test_what_was_not_finished_comes_again_and_so_does_all_behind_it(tmp_path: Path) -> None:
-    async with running_broker(tmp_path) as settings:
+async def test_what_was_not_finished_comes_again_and_so_does_all_behind_it(
+    tmp_path: Path, both_brokers: Broker
+) -> None:
+    async with running_broker(tmp_path, both_brokers) as settings:
         await send(settings, *((None, b"%d" % n, []) for n in range(5)))
         first = Hands(b"2")
         async with agent(settings, first):
@@ -104,8 +108,8 @@ async def test_what_was_not_finished_comes_again_and_so_does_all_behind_it(tmp_p
     assert [d.value for d in second.taken] == [b"2", b"3", b"4"]
 
 
-async def test_a_second_worker_takes_over_the_partitions_it_is_given(tmp_path: Path) -> None:
-    async with running_broker(tmp_path) as settings:
+async def test_a_second_worker_takes_over_the_partitions_it_is_given(tmp_path: Path, both_brokers: Broker) -> None:
+    async with running_broker(tmp_path, both_brokers) as settings:
         first, second = Hands(), Hands()
         async with agent(settings, first), agent(settings, second):
             async with AIOKafkaProducer(**client_settings(settings)) as producer:

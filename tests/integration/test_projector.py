@@ -1,4 +1,4 @@
-"""The projector on a real broker: restarts, company, outages, poison, another life of the log."""
+"""The projector on both brokers: restarts, company, outages, poison, another life of the log."""
 
 import asyncio
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
-from support.broker import running_broker
+from support.broker import Broker, running_broker
 from support.databases import apply_all, rows_of
 from support.fakes import RecordedOutcomes
 from support.histories import Log, ended, failed, model, progressed, registered_dataset, request, started
@@ -29,8 +29,8 @@ Offsets = dict[tuple[str, int], int]
 
 
 @pytest.fixture
-async def settings(tmp_path: Path) -> AsyncIterator[Settings]:
-    async with running_broker(tmp_path) as settings:
+async def settings(tmp_path: Path, both_brokers: Broker) -> AsyncIterator[Settings]:
+    async with running_broker(tmp_path, both_brokers) as settings:
         await migrate(settings.database)
         yield settings
 
@@ -237,11 +237,11 @@ async def test_a_locked_database_is_waited_out_and_said_once(
     assert (said.count("waiting_out"), said.count("going_on")) == (1, 1)
 
 
-async def test_another_life_of_the_log_is_read_from_its_beginning(tmp_path: Path) -> None:
+async def test_another_life_of_the_log_is_read_from_its_beginning(tmp_path: Path, both_brokers: Broker) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'read.db'}"
     await migrate(url)
     for life, log in enumerate((history(3), history(3, first=3))):
-        async with running_broker(tmp_path / str(life), database_url=url) as settings:
+        async with running_broker(tmp_path / str(life), both_brokers, database_url=url) as settings:
             offsets = await publish(settings, log.records)
             async with projecting(settings) as projector:
                 await caught_up(projector, offsets)
@@ -269,15 +269,15 @@ async def test_a_log_that_lost_its_end_is_read_again(settings: Settings, engine:
     assert await rows_of(engine) == await expected_rows(tmp_path, log.records)
 
 
-async def test_the_first_of_many_names_the_log(tmp_path: Path) -> None:
-    async with running_broker(tmp_path) as settings:
+async def test_the_first_of_many_names_the_log(tmp_path: Path, both_brokers: Broker) -> None:
+    async with running_broker(tmp_path, both_brokers) as settings:
         known = await read_epoch(settings)
         assert known is not None
         assert {*await asyncio.gather(*(ensure_epoch(settings) for _ in range(4)))} == {known}
 
 
-async def test_run_makes_what_it_needs_and_stops_when_told(tmp_path: Path) -> None:
-    async with running_broker(tmp_path) as settings:
+async def test_run_makes_what_it_needs_and_stops_when_told(tmp_path: Path, both_brokers: Broker) -> None:
+    async with running_broker(tmp_path, both_brokers) as settings:
         stop, ready = asyncio.Event(), asyncio.Event()
         running = asyncio.create_task(run(settings, stop, ready.set))
         await ready.wait()

@@ -1,9 +1,10 @@
-"""Publishing and subscribing on the embedded broker."""
+"""Publishing and subscribing on both brokers."""
 
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from support.broker import free_port, running_broker
+from support.broker import Broker, free_port, running_broker
 
 from events import InvalidEvent, Publisher, subscribe
 from events.envelope import CloudEvent, full_type
@@ -12,57 +13,49 @@ from events.requests import AutomlRequested, ModelDeletionRequested, NoopRequest
 from events.topics import Topic
 
 
-async def test_a_receipt_means_that_a_subscriber_will_see_it(tmp_path: Path) -> None:
+async def test_a_receipt_means_that_a_subscriber_will_see_it(tmp_path: Path, both_brokers: Broker) -> None:
     async with (
-        running_broker(tmp_path) as settings,
+        running_broker(tmp_path, both_brokers) as settings,
         Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         receipt = await publisher.request(
             AutomlRequested(dataset_id="d1", target_column="outcome", time_limit=60), project="atlas"
         )
         assert (receipt.status, receipt.created_at.tzinfo is not None) == ("pending", True)
-        async for event in subscribe(settings.bootstrap_servers, [Topic.AUTOML]):
-            assert (event.id, event.subject) == (receipt.event_id, receipt.job_id)
-            assert event.data == {
-                "job_id": receipt.job_id,
-                "dataset_id": "d1",
-                "target_column": "outcome",
-                "time_limit": 60,
-            }
-            assert event.extensions == {"project": "atlas"}
-            break
+        async with aclosing(subscribe(settings.bootstrap_servers, [Topic.AUTOML])) as events:
+            event = await anext(events)
+        assert (event.id, event.subject) == (receipt.event_id, receipt.job_id)
+        assert event.data == {
+            "job_id": receipt.job_id,
+            "dataset_id": "d1",
+            "target_column": "outcome",
+            "time_limit": 60,
+        }
+        assert event.extensions == {"project": "atlas"}
 
 
-async def test_an_event_told_twice_is_handed_over_once(tmp_path: Path) -> None:
+async def test_an_event_told_twice_is_handed_over_once(tmp_path: Path, both_brokers: Broker) -> None:
     async with (
-        running_broker(tmp_path) as settings,
+        running_broker(tmp_path, both_brokers) as settings,
         Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         first, last = publisher.event(NoopRequested(job_id="a")), publisher.event(NoopRequested(job_id="a", seed=1))
         for event in (first, first, last):
             await publisher.send(event)
-        seen = []
-        async for event in subscribe(settings.bootstrap_servers, [Topic.NOOP]):
-            seen.append(event.id)
-            if event.id == last.id:
-                break
-        assert seen == [first.id, last.id]
+        async with aclosing(subscribe(settings.bootstrap_servers, [Topic.NOOP])) as events:
+            assert [(await anext(events)).id for _ in range(2)] == [first.id, last.id]
 
 
-async def test_a_group_goes_on_behind_what_it_has_read(tmp_path: Path) -> None:
+async def test_a_group_goes_on_behind_what_it_has_read(tmp_path: Path, both_brokers: Broker) -> None:
     async with (
-        running_broker(tmp_path) as settings,
+        running_broker(tmp_path, both_brokers) as settings,
         Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         receipts = await publisher.request_many([NoopRequested(job_id="a", seed=n) for n in range(4)])
 
         async def read(count: int) -> list[str]:
-            seen: list[str] = []
-            async for event in subscribe(settings.bootstrap_servers, [Topic.NOOP], group="reader"):
-                seen.append(event.id)
-                if len(seen) == count:
-                    break
-            return seen
+            async with aclosing(subscribe(settings.bootstrap_servers, [Topic.NOOP], group="reader")) as events:
+                return [(await anext(events)).id for _ in range(count)]
 
         ids = [receipt.event_id for receipt in receipts]
         assert await read(2) == ids[:2]
@@ -70,9 +63,9 @@ async def test_a_group_goes_on_behind_what_it_has_read(tmp_path: Path) -> None:
         assert await read(3) == ids[1:]
 
 
-async def test_what_breaks_the_contract_or_is_too_large_is_not_sent(tmp_path: Path) -> None:
+async def test_what_breaks_the_contract_or_is_too_large_is_not_sent(tmp_path: Path, both_brokers: Broker) -> None:
     async with (
-        running_broker(tmp_path) as settings,
+        running_broker(tmp_path, both_brokers) as settings,
         Publisher(settings.bootstrap_servers, source="test") as publisher,
     ):
         with pytest.raises(InvalidEvent, match=r"exclude_columns") as refused:

@@ -1,4 +1,4 @@
-"""The registrar on a real broker and a real MLflow store: live, two at a time, restarted, rebuilt, MLflow away."""
+"""The registrar on both brokers and a real MLflow store: live, two at a time, restarted, rebuilt, MLflow away."""
 
 import asyncio
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from support.broker import running_broker
+from support.broker import Broker, running_broker
 from support.fakes import RecordedOutcomes
 from support.histories import Log, ended, failed, model, progressed, request, started
 from support.tracking import all_of, blank_database, runs_by_job
@@ -34,8 +34,8 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def settings(tmp_path: Path, blank: Path) -> AsyncIterator[Settings]:
-    async with running_broker(tmp_path) as settings:
+async def settings(tmp_path: Path, blank: Path, both_brokers: Broker) -> AsyncIterator[Settings]:
+    async with running_broker(tmp_path, both_brokers) as settings:
         shutil.copy(blank, settings.data_dir / "mlflow.db")
         yield settings
 
@@ -250,8 +250,8 @@ async def test_a_store_that_is_away_is_waited_out_and_said_once(
     assert (said.count("waiting_out"), said.count("going_on"), said.count("left_out")) == (1, 1, 0)
 
 
-async def test_run_makes_what_it_needs_and_tells_the_log(tmp_path: Path, blank: Path) -> None:
-    async with running_broker(tmp_path) as settings, speaking(settings) as speaker:
+async def test_run_makes_what_it_needs_and_tells_the_log(tmp_path: Path, blank: Path, both_brokers: Broker) -> None:
+    async with running_broker(tmp_path, both_brokers) as settings, speaking(settings) as speaker:
         shutil.copy(blank, settings.data_dir / "mlflow.db")
         store = open_tracking_store(settings)
         stop, ready = asyncio.Event(), asyncio.Event()

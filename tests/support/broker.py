@@ -1,9 +1,9 @@
-"""The embedded broker for a test, with the topics made."""
+"""A broker for a test, with the topics made: the embedded one, or Apache Kafka."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from infra.kafka.embedded import EmbeddedBroker
 from infra.kafka.log_epoch import ensure_epoch
@@ -11,13 +11,19 @@ from infra.kafka.topics import ensure_topics
 from infra.settings import Settings
 
 from .ports import free_port
+from .shared_kafka import lent_kafka
 
-__all__ = ["free_port", "running_broker"]
+__all__ = ["Broker", "free_port", "running_broker"]
+
+Broker = Literal["embedded", "apache"]
 
 
 @asynccontextmanager
-async def running_broker(tmp_path: Path, **settings: Any) -> AsyncIterator[Settings]:
-    """Settings that point at a broker of this test's own."""
+async def running_broker(tmp_path: Path, broker: Broker = "embedded", **settings: Any) -> AsyncIterator[Settings]:
+    """Settings that point at a broker with nothing on it, this test's own while it lasts.
+
+    Apache Kafka is the same node in all tests: one that is to be killed, or a second one, is an `ApacheKafka`.
+    """
     known = Settings(
         data_dir=tmp_path / "data",
         embedded_kafka_port=free_port(),
@@ -26,7 +32,17 @@ async def running_broker(tmp_path: Path, **settings: Any) -> AsyncIterator[Setti
         **settings,
     )
     known.make_data_dir()
-    async with EmbeddedBroker(known.embedded_kafka_port, tmp_path / "broker.log"):
-        await ensure_topics(known, wait_s=10)
-        await ensure_epoch(known)
-        yield known
+    async with _serving(known, broker, tmp_path / "broker.log") as served:
+        await ensure_topics(served, wait_s=10)
+        await ensure_epoch(served)
+        yield served
+
+
+@asynccontextmanager
+async def _serving(known: Settings, broker: Broker, log_file: Path) -> AsyncIterator[Settings]:
+    if broker == "apache":
+        async with lent_kafka() as address:
+            yield known.model_copy(update={"kafka_bootstrap_servers": address})
+    else:
+        async with EmbeddedBroker(known.embedded_kafka_port, log_file):
+            yield known

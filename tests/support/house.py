@@ -16,7 +16,7 @@ from infra.kafka.connection import client_settings
 from infra.kafka.worker import serve
 from infra.settings import Settings
 
-from .broker import running_broker
+from .broker import Broker, running_broker
 
 EARS = (Topic.JOBS, Topic.PROGRESS, Topic.MODELS, Topic.DATASETS, Topic.DEAD_LETTERS)
 ENDS = ("ml.job.completed", "ml.job.failed", "ml.job.cancelled")
@@ -44,11 +44,11 @@ class House:
 
     async def heard(self, name: str, subject: str) -> CloudEvent:
         """The first event of that name about that subject, waited for."""
-        return await self._first(lambda e: e.name == name and e.subject == subject)
+        return await self.first(lambda e: e.name == name and e.subject == subject)
 
     async def ended(self, job_id: str) -> CloudEvent:
         """The job's end, waited for."""
-        return await self._first(lambda e: e.name in ENDS and e.subject == job_id)
+        return await self.first(lambda e: e.name in ENDS and e.subject == job_id)
 
     async def buried(self, place: Any) -> DeadLetter:
         """The dead letter of the record that stands at `place`, waited for."""
@@ -63,7 +63,8 @@ class House:
         assert letter is not None
         return letter
 
-    async def _first(self, wanted: Any) -> CloudEvent:
+    async def first(self, wanted: Any) -> CloudEvent:
+        """The first event of which `wanted` holds, waited for."""
         async with self._news:
             await self._news.wait_for(lambda: any(map(wanted, self.events)))
         return next(filter(wanted, self.events))
@@ -79,9 +80,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(tmp_path: Path, *names: str, **settings: Any) -> AsyncIterator[House]:
+async def open_house(tmp_path: Path, *names: str, broker: Broker = "embedded", **settings: Any) -> AsyncIterator[House]:
     """A broker with agents for `names` in this process; everything is stopped at the end."""
-    async with running_broker(tmp_path, **settings) as known, AIOKafkaProducer(**client_settings(known)) as producer:
+    async with (
+        running_broker(tmp_path, broker, **settings) as known,
+        AIOKafkaProducer(**client_settings(known)) as producer,
+    ):
         house = House(known, producer)
         ears = AIOKafkaConsumer(*EARS, **client_settings(known), auto_offset_reset="earliest", fetch_max_wait_ms=50)
         await ears.start()

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from infra.kafka.connection import client_settings
 from infra.kafka.topics import ensure_topics
 from infra.settings import Settings
 
-from .broker import free_port
+from .broker import Broker, free_port
 from .house import EARS, House
 from .reading import ask_api
+from .shared_kafka import lent_kafka
 
 
 class Services:
@@ -29,13 +30,15 @@ class Services:
         self._log_dir = log_dir
         self.house: House
 
-    async def start(self, name: str, *words: str, module: str = "infra.cli") -> asyncio.subprocess.Process:
+    async def start(
+        self, name: str, *words: str, module: str = "infra.cli", **environment: str
+    ) -> asyncio.subprocess.Process:
         """Starts `omniscope-ml WORDS` (or another main module) and returns when it says that it is ready."""
         reading, writing = os.pipe()
         with (self._log_dir / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, *words),
-                env={**os.environ, **self._environment(), "OMNISCOPE_READY_FD": str(writing)},
+                env={**os.environ, **self._environment(), **environment, "OMNISCOPE_READY_FD": str(writing)},
                 pass_fds=[writing],
                 stdout=log,
                 stderr=log,
@@ -52,6 +55,12 @@ class Services:
         process.send_signal(number)
         return await process.wait()
 
+    async def stop_all(self) -> None:
+        """Stops what still runs, what was started last first."""
+        for name in reversed(list(self.processes)):
+            if self.processes[name].returncode is None:
+                await self.stop(name)
+
     async def get(self, path: str, until: Any = None) -> Any:
         """What the API answers; with `until`, asked again until that holds of the answer."""
         return await ask_api(self.settings, path, until)
@@ -59,6 +68,8 @@ class Services:
     def _environment(self) -> dict[str, str]:
         known = self.settings
         return {
+            # Empty is as good as absent: what a developer's own shell says is none of a test's business.
+            "KAFKA_BOOTSTRAP_SERVERS": known.kafka_bootstrap_servers or "",
             "PYTHONPATH": str(Path(__file__).parent.parent),
             "DATA_DIR": str(known.data_dir),
             "EMBEDDED_KAFKA_PORT": str(known.embedded_kafka_port),
@@ -70,33 +81,46 @@ class Services:
 
 
 @asynccontextmanager
-async def running_services(tmp_path: Path, *names: str) -> AsyncIterator[Services]:
+async def running_services(
+    tmp_path: Path, *names: str, broker: Broker = "embedded", session_s: float = 6
+) -> AsyncIterator[Services]:
     """A broker and the services in `names`, with an ear on the outcomes; nothing of it is left at the end."""
-    settings = Settings(
-        data_dir=tmp_path / "data",
-        embedded_kafka_port=free_port(),
-        api_port=free_port(),
-        topic_partitions=2,
-        kafka_session_timeout_s=6,
-        worker_slots=2,
-    )
-    settings.make_data_dir()
-    services = Services(settings, tmp_path)
-    try:
-        await services.start("broker", "broker")
+    async with AsyncExitStack() as stack:
+        lent = await stack.enter_async_context(lent_kafka()) if broker == "apache" else None
+        settings = Settings(
+            data_dir=tmp_path / "data",
+            kafka_bootstrap_servers=lent,
+            embedded_kafka_port=free_port(),
+            api_port=free_port(),
+            topic_partitions=2,
+            kafka_session_timeout_s=session_s,
+            worker_slots=2,
+        )
+        settings.make_data_dir()
+        services = Services(settings, tmp_path)
+        stack.push_async_callback(services.stop_all)
+        if lent is None:
+            await services.start("broker", "broker")
         await ensure_topics(settings, wait_s=10)
-        async with AIOKafkaProducer(**client_settings(settings)) as producer:
-            services.house = House(settings, producer)
-            async with AIOKafkaConsumer(
-                *EARS, **client_settings(settings), auto_offset_reset="earliest", fetch_max_wait_ms=50
-            ) as ears:
-                listening = asyncio.create_task(services.house.listen(ears))
-                for name in names:
-                    await services.start(name, *name.split())
-                yield services
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
-    finally:
-        for name in reversed(list(services.processes)):
-            if services.processes[name].returncode is None:
-                await services.stop(name)
+        services.house = await stack.enter_async_context(_hearing(settings))
+        for name in names:
+            await services.start(name, *name.split())
+        yield services
+
+
+@asynccontextmanager
+async def _hearing(settings: Settings) -> AsyncIterator[House]:
+    """A house that hears every outcome."""
+    async with (
+        AIOKafkaProducer(**client_settings(settings)) as producer,
+        AIOKafkaConsumer(
+            *EARS, **client_settings(settings), auto_offset_reset="earliest", fetch_max_wait_ms=50
+        ) as ears,
+    ):
+        house = House(settings, producer)
+        listening = asyncio.create_task(house.listen(ears))
+        try:
+            yield house
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
