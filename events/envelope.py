@@ -20,8 +20,10 @@ CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 TYPE_PREFIX = "ai.omniscope."
 TYPE_SUFFIX = ".v1"
 
-#: How deep an event may be nested: what writes it down again must not run out of stack.
+#: How deep the data of a request may be nested: what writes it down again must not run out of stack.
 MOST_LEVELS = 64
+#: How deep an event may be nested: one that carries a whole request must be readable, too.
+_MOST_LEVELS_OF_AN_EVENT = MOST_LEVELS + 16
 
 Headers = Iterable[tuple[str, bytes | None]]
 
@@ -167,8 +169,8 @@ def _json(value: bytes | None) -> Any:
         # Decoded here and strictly: json.loads would take UTF-16, and half surrogate pairs, from bytes.
         text = value.decode("utf-8-sig")
         body = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        if text.count("[") + text.count("{") > MOST_LEVELS:
-            _refuse_depth(body)
+        if text.count("[") + text.count("{") > _MOST_LEVELS_OF_AN_EVENT and is_deeper(body, _MOST_LEVELS_OF_AN_EVENT):
+            raise ValueError(f"it is nested more than {_MOST_LEVELS_OF_AN_EVENT} levels deep")
         if "\\u" in text:
             _refuse_unstorable(body)
         return body
@@ -187,13 +189,14 @@ def _finite(text: str) -> float:
     return number
 
 
-def _refuse_depth(body: Any) -> None:
+def is_deeper(body: Any, levels: int) -> bool:
+    """Whether lists and objects are nested in it more than `levels` deep."""
     level = [body]
-    for _ in range(MOST_LEVELS):
+    for _ in range(levels):
         level = [part for whole in level for part in _parts(whole)]
         if not level:
-            return
-    raise ValueError(f"it is nested more than {MOST_LEVELS} levels deep")
+            return False
+    return True
 
 
 def _parts(whole: Any) -> Iterable[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from . import outcomes, requests
-from .envelope import CloudEvent, Headers, decode, full_type
+from .envelope import MOST_LEVELS, CloudEvent, Headers, decode, full_type, is_deeper
 from .errors import InvalidEvent, ReasonCode
 from .identifiers import is_identifier
 from .topics import MAX_EVENT_BYTES, JobKind, Topic
@@ -107,7 +107,15 @@ def identify(topic: str, key: bytes | None, value: bytes | None, headers: Header
         raise InvalidEvent(ReasonCode.UNKNOWN_TYPE, f"type {event.type!r:.200} is not one of this system's types")
     if known.topic != topic:
         raise InvalidEvent(ReasonCode.WRONG_TOPIC, f"type {event.type} belongs on topic {known.topic}")
+    if issubclass(known.model, requests.Request):
+        _refuse_depth(event)
     return Identified(event, known, _key_of(event, known.key, key))
+
+
+def _refuse_depth(event: CloudEvent) -> None:
+    # A job's events carry its request a few levels further down, and are read by the same rules.
+    if is_deeper(event.data, MOST_LEVELS):
+        raise InvalidEvent(ReasonCode.NOT_JSON, f"the event's data is nested more than {MOST_LEVELS} levels deep")
 
 
 def _refuse_size(event: CloudEvent, value: bytes | None) -> None:

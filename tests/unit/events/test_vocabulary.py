@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from events.envelope import CloudEvent, full_type, headers_of
+from events.envelope import MOST_LEVELS, CloudEvent, full_type, headers_of
 from events.errors import InvalidEvent
 from events.identifiers import is_identifier, model_id_of
 from events.requests import AutomlRequested
@@ -132,3 +132,15 @@ def test_a_promotion_needs_a_name_that_answers_for_it(nobody: str) -> None:
     found = identify(Topic.MODEL_PROMOTION, b"m", event.to_bytes(), headers_of(event))
     with pytest.raises(InvalidEvent, match="approved_by"):
         validate(found)
+
+
+def test_a_request_that_is_just_deep_enough_can_be_told_on_by_its_job() -> None:
+    def nested(levels: int) -> Any:
+        return {"x": 1} if levels == 1 else {"x": nested(levels - 1)}
+
+    deepest = read(nested(MOST_LEVELS)).event.data
+    fact = {"job_id": "job-1", "kind": "automl", "attempt": 1, "request": deepest}
+    event = CloudEvent(source="test", type=full_type("ml.job.failed"), subject="job-1", data=fact)
+    assert identify(Topic.JOBS, b"job-1", event.to_bytes(), headers_of(event)).event == event
+    with pytest.raises(InvalidEvent, match="deep"):
+        read(nested(MOST_LEVELS + 1))
