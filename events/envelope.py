@@ -193,7 +193,7 @@ def is_deeper(body: Any, levels: int) -> bool:
     """Whether lists and objects are nested in it more than `levels` deep."""
     level = [body]
     for _ in range(levels):
-        level = [part for whole in level for part in _parts(whole)]
+        level = [part for whole in level for part in _parts(whole) if isinstance(part, dict | list)]
         if not level:
             return False
     return True
