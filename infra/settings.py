@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, le=100)
     #: How long a request may wait for its dataset, counted from the broker's timestamp.
     dataset_wait_s: float = Field(60.0, ge=0, le=24 * 3600)
-    #: What the copies of datasets on this machine may take together; those unused for longest go first. Zero: any amount.
+    #: What the copies of datasets on this machine may take; those unused for longest go first. Zero: any amount.
     cache_max_gb: float = Field(20.0, ge=0, le=1e6)
     #: What must be free on the disk of DATA_DIR before a job starts. Zero: any amount.
     min_free_gb: float = Field(0.5, ge=0, le=1e6)

@@ -55,7 +55,7 @@ def _outcome(task: Task, reporter: Reporter) -> Any:
         reporter.say(Started(pid=os.getpid()))
         return as_finished(run(request, task.inputs, outputs, reporter))
     except BaseException as error:  # noqa: BLE001 - a handler that calls sys.exit() has an outcome too
-        return as_failed(error)
+        return as_failed(error, task.out_dir)
 
 
 def _come_of_age(guard: int, output: int) -> None:

@@ -4,7 +4,6 @@ Messages of foreign exceptions often quote data («could not convert string to f
 their place in the code are told; the traceback goes to the job's log.
 """
 
-import errno
 import traceback
 from pathlib import Path
 
@@ -12,17 +11,26 @@ from pydantic import ValidationError
 
 from events.errors import OmniScopeError, ReasonCode
 
+from .full_disks import disk_ran_full
 from .messages import Failed
 from .reporting import printable
 
 _LONGEST_DETAIL = 20_000
 
 
-def as_failed(error: BaseException) -> Failed:
-    """The message about a job that ended with `error`."""
+def as_failed(error: BaseException, out_dir: Path | None = None) -> Failed:
+    """The message about a job that ended with `error`, having written into `out_dir`."""
     reason, message = _reason(error)
+    full = reason is not ReasonCode.OUT_OF_MEMORY and disk_ran_full(error, out_dir)
+    if full:
+        reason, message = ReasonCode.HANDLER_ERROR, "no space is left on the worker's disk: free some there"
     detail = "".join(traceback.format_exception(error))
-    return Failed(reason=reason.value, message=printable(message), detail=printable(detail)[-_LONGEST_DETAIL:])
+    return Failed(
+        reason=reason.value,
+        message=printable(message),
+        detail=printable(detail)[-_LONGEST_DETAIL:],
+        infrastructure=full,
+    )
 
 
 def refuse_import(name: str, error: ImportError | AttributeError) -> OmniScopeError:
@@ -49,8 +57,6 @@ def _reason(error: BaseException) -> tuple[ReasonCode, str]:
             ReasonCode.OUT_OF_MEMORY,
             "the job needed more memory than it may use: raise resources.memory_gb, or use fewer columns or rows",
         )
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return ReasonCode.HANDLER_ERROR, "no space is left on the worker's disk: free some, and publish the job again"
     return ReasonCode.HANDLER_ERROR, f"the handler stopped with {type(error).__name__}{_place(error)}"
 
 

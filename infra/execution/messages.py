@@ -63,12 +63,16 @@ class Finished(_Message):
 
 
 class Failed(_Message):
-    """The handler said why not (a reason code), or raised (`handler_error`; `detail` is for the log)."""
+    """The handler said why not (a reason code), or raised (`handler_error`; `detail` is for the log).
+
+    `infrastructure`: for no fault of its own, the worker's disk is full: the job is to be tried again.
+    """
 
     tag: Literal["failed"] = "failed"
     reason: str
     message: str
     detail: str = ""
+    infrastructure: bool = False
 
 
 class Crashed(_Message):

@@ -32,6 +32,7 @@ from .ports import Admitted, DatasetCache, Lease, Outcomes, StoreError
 from .retries import patiently
 from .shield import shielded
 from .slots import Slots
+from .staging import staged
 
 log = structlog.get_logger(__name__)
 
@@ -100,9 +101,14 @@ class Intake:
     async def _profile(self, request: DatasetUploaded, admitted: Admitted) -> dict[str, Any]:
         """What a look into the file tells, taken in a process of its own: the file may be anything."""
         with tempfile.TemporaryDirectory(dir=self._work_dir, prefix="intake-") as folder:
+            path = await staged(
+                lambda: self._cache.fetch(request.uri, admitted.sha256),
+                Path(folder) / "dataset",
+                f"fetch {request.uri}",
+            )
             file = DatasetFile(
                 request.dataset_id,
-                admitted.path,
+                path,
                 request.format or "",  # the reader knows which names speak of which format
                 admitted.sha256,
                 request.name or "",
@@ -125,6 +131,8 @@ class Intake:
                 message = await _last(run)
                 if isinstance(message, Finished):
                     return message.profile or {}
+                if isinstance(message, Failed) and message.infrastructure:
+                    raise ExecutorError(f"{task.task_id}: {message.message}")
                 if message is not None:
                     log.warning("profile_failed", task=task.task_id, detail=getattr(message, "detail", ""))
                     raise _unreadable(message)

@@ -18,7 +18,7 @@ from events.vocabulary import Identified, validate
 from handlers.contract import Inputs, Limits
 from handlers.registry import HandlerSpec
 from infra.execution.executor import ExecutorError, Run
-from infra.execution.messages import FINAL, CheckpointSaved, Finished, Progressed
+from infra.execution.messages import FINAL, CheckpointSaved, Failed, Finished, Progressed
 
 from . import arbiter, cancellation, claims, endings, known_models
 from .arbiter import Outcome, RecordedEvent
@@ -32,6 +32,7 @@ from .progress import ProgressTeller
 from .retries import patiently
 from .running import Stopped
 from .shield import shielded
+from .space import WAITING_FOR_SPACE, DiskSpace, NoSpace
 from .tools import Tools
 from .work import Work
 from .workplace import Workplace
@@ -45,6 +46,7 @@ class Lifecycle:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._store = tools.store
+        self._space = DiskSpace(tools.work_dir, tools.min_free_gb)
 
     async def handle(self, delivery: Delivery, lease: Lease) -> None:
         """One delivery. Its end: a published outcome, a dead letter, or nothing to say."""
@@ -92,13 +94,17 @@ class Lifecycle:
         request: JobRequested = validate(job.request)
         handler = self._handler(job.kind)
         work = Work(request, handler, await self._dataset(job, request), await self._recorded(request))
-        async with self._tools.slots.one(light=handler.light):
-            # Much may have happened while it waited: another worker may have ended it.
-            await job.lease.held()
-            if (ended := await arbiter.find(self._store, job.id)) is not None:
-                return ended
-            job.lap("wait")
-            return await self._attempt(job, work)
+        while True:
+            await self._space.wait(lambda: self._publish(job, job.waiting(WAITING_FOR_SPACE)))
+            async with self._tools.slots.one(light=handler.light):
+                # Much may have happened while it waited: another worker may have ended it, the disk may be full.
+                await job.lease.held()
+                if (ended := await arbiter.find(self._store, job.id)) is not None:
+                    return ended
+                if self._space.is_short():
+                    continue
+                job.lap("wait")
+                return await self._attempt(job, work)
 
     async def _stopped(self, job: Job, why: Identified | Outcome) -> Outcome:
         """The end of a job that somebody asked to stop, or that has one from elsewhere."""
@@ -117,11 +123,15 @@ class Lifecycle:
             job.lap("claim")
             log.info("job_started", job_id=job.id, kind=job.kind.value, attempt=job.attempt)
             await self._publish(job, job.started(tools.worker))
-            async with (
-                ProgressTeller(job.id, job.kind, job.attempt, lambda word: self._say(job, word)) as teller,
-                Workplace(tools.work_dir, self._store, tools.cache, job.id, job.attempt) as place,
-            ):
-                return await self._work(job, work, place, teller)
+            async with ProgressTeller(job.id, job.kind, job.attempt, lambda word: self._say(job, word)) as teller:
+                try:
+                    async with Workplace(tools.work_dir, self._store, tools.cache, job.id, job.attempt) as place:
+                        return await self._work(job, work, place, teller)
+                except NoSpace:
+                    # What it had written is gone by now. It says so, waits, and is given back.
+                    teller.update(0.0, WAITING_FOR_SPACE)
+                    await self._space.recover()
+                    raise
         except claims.AttemptsUsedUp as lost:
             job.attempt = lost.number
             raise
@@ -140,6 +150,8 @@ class Lifecycle:
         inputs = Inputs(dataset=dataset, recorded=work.recorded, limits=self._limits(work))
         last, timed_out = await self._run(job, work, inputs, place, teller)
         job.lap("run")
+        if isinstance(last, Failed) and last.infrastructure and not timed_out:
+            raise NoSpace(f"{job.id}: {last.message}")
         if timed_out or not isinstance(last, Finished):
             log.warning("job_failed", job_id=job.id, attempt=job.attempt, detail=getattr(last, "detail", ""))
             return job.failed(endings.why(last, job.reached, timed_out_after=work.seconds if timed_out else None))

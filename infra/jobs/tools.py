@@ -31,3 +31,4 @@ class Tools:
     max_attempts: int = 3
     dataset_wait_s: float = 60.0
     cpus: int = 1
+    min_free_gb: float = 0.0
