@@ -29,6 +29,7 @@ from infra.jobs.slots import Slots
 from infra.jobs.tools import Tools
 from infra.settings import Settings
 from infra.storage.dataset_cache import DatasetCache
+from infra.storage.housekeeping import housekeeping
 from infra.storage.store import ObjectStore
 
 from .agent import Agent
@@ -59,7 +60,7 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
             await revive(tools.store, tools.outcomes, epoch)
         slots = tools.slots
         agents = [_agent(name, tools, settings, epoch) for name in (*names, _CANCELLATION)]
-        async with Cancellations(settings, tools.running) as heard:
+        async with Cancellations(settings, tools.running) as heard, housekeeping(settings, tools.store):
             watches = (heard.follow(), tools.running.stop_what_has_ended(tools.store))
             code = await _until_stopped(agents, watches, ready, stop)
             drained = await slots.drain(settings.drain_s if code == 0 else 0)
@@ -85,13 +86,14 @@ async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tool
                     executor=executor,
                     outcomes=outcomes,
                     catalogue=Catalogue(store),
-                    cache=DatasetCache(settings.cache_dir / "datasets", settings.roots),
+                    cache=DatasetCache(settings.cache_dir / "datasets", settings.roots, settings.cache_max_gb),
                     slots=Slots(settings.slots),
                     handlers=HANDLERS,
                     work_dir=work_dir,
                     max_attempts=settings.max_attempts,
                     dataset_wait_s=settings.dataset_wait_s,
                     cpus=settings.slot_cpus,
+                    min_free_gb=settings.min_free_gb,
                 )
     finally:
         await executor.stop()

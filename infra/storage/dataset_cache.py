@@ -1,9 +1,11 @@
 """Datasets on this machine: each file copied once, hashed on the way, kept read-only under its SHA-256.
 
-A job reads its copy, so what happens to the original meanwhile changes no result.
+A job reads its copy, so what happens to the original meanwhile changes no result. Who needs a copy for longer than
+a moment makes a hard link to it (`infra.jobs.staging`): the cache itself forgets what was not asked for lately.
 """
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import re
@@ -11,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import obstore
 from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
@@ -20,6 +23,7 @@ from infra.jobs.ports import Admitted
 
 from .backends import open_s3
 from .errors import told_as_store_error
+from .leftovers import INCOMING, shrink
 from .roots import missing, resolve
 
 _CHUNK = 1024 * 1024
@@ -29,12 +33,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 class DatasetCache:
     """Files from `roots` (directories or s3:// prefixes) below the directory `root`; any number of processes share it.
 
+    `max_gb`: what all copies may take together before those unused for longest go; zero: any amount.
     Both methods raise StoreError where the storage fails: a full disk, S3 out of reach.
     """
 
-    def __init__(self, root: Path, roots: Sequence[str]) -> None:
+    def __init__(self, root: Path, roots: Sequence[str], max_gb: float = 0.0) -> None:
         self._root = root
         self._roots = tuple(roots)
+        self._max_gb = max_gb
 
     async def fetch(self, uri: str, sha256: str) -> Path:
         """A copy of the file that has this SHA-256; only a look at the directory where it is there already.
@@ -56,7 +62,7 @@ class DatasetCache:
 
     def _fetch(self, uri: str, sha256: str) -> Path:
         path = self._root / sha256
-        if path.exists():
+        if _is_there(path):
             return path
         if self._copy(uri).sha256 != sha256:
             raise OmniScopeError(
@@ -70,29 +76,51 @@ class DatasetCache:
         source = resolve(uri, self._roots)
         with told_as_store_error(f"copy {uri}"):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd, name = tempfile.mkstemp(dir=self._root, prefix=".incoming-")
-            try:
-                sha256, size = _write(fd, _chunks(uri, source))
+            with _incoming(self._root) as (file, name):
+                sha256, size = _write(file, _chunks(uri, source))
                 if size == 0:
                     raise OmniScopeError(ReasonCode.FILE_EMPTY, f"the file at {uri} is empty: upload it again")
-                Path(name).rename(self._root / sha256)  # over another copy of the same bytes, at worst
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+                name.rename(self._root / sha256)  # over another copy of the same bytes, at worst
+            shrink(self._root, self._max_gb)
         return Admitted(self._root / sha256, sha256, size)
 
 
-def _write(fd: int, chunks: Iterable[bytes]) -> tuple[str, int]:
+def _is_there(copy: Path) -> bool:
+    """Whether the copy is there; if so, it was used right now."""
+    if not copy.exists():
+        return False
+    try:
+        os.utime(copy)
+    except FileNotFoundError:  # it went this moment
+        return False
+    except PermissionError:  # another user's serves as well, and is his to keep
+        pass
+    return True
+
+
+@contextmanager
+def _incoming(root: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file and its name for now. It is locked, so that everybody can tell it from a dead writer's."""
+    fd, name = tempfile.mkstemp(dir=root, prefix=INCOMING)
+    with os.fdopen(fd, "wb") as file:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield file, Path(name)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _write(file: BinaryIO, chunks: Iterable[bytes]) -> tuple[str, int]:
     """(SHA-256, size) of what is now on the disk: what bears its hash as a name is never looked at again."""
     digest = hashlib.sha256()
-    with os.fdopen(fd, "wb") as file:
-        for chunk in chunks:
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fchmod(fd, 0o400)
-        os.fsync(fd)
-        return digest.hexdigest(), file.tell()
+    for chunk in chunks:
+        digest.update(chunk)
+        file.write(chunk)
+    file.flush()
+    os.fchmod(file.fileno(), 0o400)
+    os.fsync(file.fileno())
+    return digest.hexdigest(), file.tell()
 
 
 def _chunks(uri: str, source: str) -> Iterator[bytes]:

@@ -1,0 +1,184 @@
+"""What no job needs any more goes out of the store: files of attempts that did not win, and old checkpoints.
+
+The life of a job clears up behind itself; this finds what was left by workers that died or came back too late.
+Two listings tell nearly all. It goes from jobs to models and never the other way: while a job has no end, every
+file of every attempt may still be the one that counts. Any number of workers may do this at once.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from events.identifiers import model_id_of
+
+from .ports import Store
+
+log = structlog.get_logger(__name__)
+
+#: Ends of jobs that are read at a time.
+_AT_A_TIME = 50
+
+
+class Readable(Protocol):
+    """The part of a store that finding needs."""
+
+    async def list(self, prefix: str) -> list[str]: ...
+
+    async def get(self, key: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Litter:
+    """What is left over, as folders of the store; `unknown`: ids of models that no job here has made, left alone."""
+
+    attempts: list[str] = field(default_factory=list)
+    checkpoints: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def folders(self) -> list[str]:
+        return [*self.attempts, *self.checkpoints]
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many folders of attempts and of checkpoints went, how many keys that was, and what was left alone."""
+
+    attempts: int
+    checkpoints: int
+    keys: int
+    unknown: int
+
+
+async def sweep(store: Store) -> Swept:
+    """Removes what is left over in the store. Raises StoreError; what went is gone, the rest is for another time."""
+    litter = await find(store)
+    keys = 0
+    for folder in litter.folders:
+        keys += await store.delete_all(folder)
+    if litter.unknown:
+        log.warning("models_of_no_job", models=len(litter.unknown), first=litter.unknown[:3])
+    return Swept(len(litter.attempts), len(litter.checkpoints), keys, len(litter.unknown))
+
+
+async def find(store: Readable) -> Litter:
+    """What is left over."""
+    # In this order: the job of every model that is in the first list is in the second.
+    models = await store.list("models")
+    jobs = await store.list("jobs")
+    seen = await asyncio.to_thread(_look, jobs, models)
+    attempts, saves = await _lost_attempts(store, seen.doubtful), await _lost_saves(store, seen.old_saves)
+    return Litter(attempts, [*seen.checkpoints, *saves], seen.unknown)
+
+
+@dataclass(slots=True)
+class _Job:
+    ended: bool = False
+    attempt: int = 0
+    saves: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Model:
+    completed: bool = False
+    attempts: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What two listings tell. Of the folders in `doubtful` and `old_saves`, by job, one may be what counts."""
+
+    checkpoints: list[str] = field(default_factory=list)
+    doubtful: dict[str, list[str]] = field(default_factory=dict)
+    old_saves: dict[str, list[str]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+
+def _look(job_keys: Iterable[str], model_keys: Iterable[str]) -> _Seen:
+    seen, models = _Seen(), _models(model_keys)
+    for job_id, job in _jobs(job_keys).items():
+        model = models.pop(model_id_of(job_id), _Model())
+        folder = f"jobs/{job_id}/checkpoints"
+        if not job.ended:
+            # A save of the attempt at work may be on its way: its folder is there before anything points to it.
+            if old := [f"{folder}/{save}" for save in sorted(job.saves) if 0 < _attempt_of(save) < job.attempt]:
+                seen.old_saves[job_id] = old
+            continue
+        if job.saves:
+            seen.checkpoints.append(folder)
+        # A model that was told of has files: where those of one attempt are all there is, they are what counts.
+        if model.attempts and not (model.completed and len(model.attempts) == 1):
+            seen.doubtful[job_id] = sorted(model.attempts)
+    seen.unknown.extend(sorted(models))
+    return seen
+
+
+def _jobs(keys: Iterable[str]) -> dict[str, _Job]:
+    found: dict[str, _Job] = defaultdict(_Job)
+    for key in keys:
+        _, job_id, *rest = key.split("/")
+        job = found[job_id]
+        match rest:
+            case ["outcome.json"]:
+                job.ended = True
+            case ["checkpoints", save, *_]:
+                job.saves.add(save)
+            case ["attempts", number, *_] if number.isdecimal():
+                job.attempt = max(job.attempt, int(number))
+    return found
+
+
+def _models(keys: Iterable[str]) -> dict[str, _Model]:
+    found: dict[str, _Model] = defaultdict(_Model)
+    for key in keys:
+        _, model_id, *rest = key.split("/")
+        model = found[model_id]
+        match rest:
+            case ["record.json"]:
+                model.completed = True
+            case [attempt, _, *_] if attempt.startswith("attempt-"):
+                model.attempts.add(f"models/{model_id}/{attempt}")
+    return found
+
+
+def _attempt_of(save: str) -> int:
+    """The attempt that made a checkpoint, 0 where the name does not say."""
+    number = save.partition("-")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+async def _lost_attempts(store: Readable, doubtful: Mapping[str, list[str]]) -> list[str]:
+    """The folders that the job's end does not name."""
+
+    async def of(job_id: str) -> list[str]:
+        outcome = await store.get(f"jobs/{job_id}/outcome.json")
+        counts = json.loads(outcome)["artifacts"] if outcome else None
+        return [folder for folder in doubtful[job_id] if outcome and folder != counts]
+
+    return await _all_of(of, doubtful)
+
+
+async def _lost_saves(store: Readable, old: Mapping[str, list[str]]) -> list[str]:
+    """The checkpoints of earlier attempts that nothing points to."""
+
+    async def of(job_id: str) -> list[str]:
+        latest = await store.get(f"jobs/{job_id}/checkpoints/latest.json")
+        counts = json.loads(latest)["folder"] if latest else None
+        return [folder for folder in old[job_id] if folder != counts]
+
+    return await _all_of(of, old)
+
+
+async def _all_of(of: Callable[[str], Awaitable[list[str]]], job_ids: Iterable[str]) -> list[str]:
+    """What `of` finds for each job, a few jobs at a time."""
+    ids = list(job_ids)
+    found: list[str] = []
+    for start in range(0, len(ids), _AT_A_TIME):
+        for folders in await asyncio.gather(*map(of, ids[start : start + _AT_A_TIME])):
+            found += folders
+    return found
