@@ -75,8 +75,13 @@ class Settings(BaseSettings):
 
     @property
     def embedded_broker(self) -> bool:
-        """Whether the broker is our own, which keeps everything in memory."""
+        """Whether the broker is our own, for one machine."""
         return self.kafka_bootstrap_servers is None
+
+    @property
+    def broker_journal(self) -> Path:
+        """Where the embedded broker's log is written down."""
+        return self.data_dir / "broker.db"
 
     @property
     def kafka_security(self) -> dict[str, Any]:
