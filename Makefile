@@ -1,7 +1,7 @@
 # Two commands are all a new machine needs: `make demo` and `make test`. Each sets up .venv by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format bench clean venv
+.PHONY: help demo test quick lint format bench clean venv system
 
 BIN := .venv/bin
 # The stamp's name holds the folder's: an environment does not survive being moved, so it is made anew.
@@ -41,8 +41,11 @@ bench: $(STAMP) ## Measure speed and memory
 
 venv: $(STAMP) ## Only set up .venv
 
+system: ## Install what some tests need and pip cannot bring: Java, Maven, PostgreSQL, Node.js (Debian, Ubuntu)
+	@sh scripts/install-system-packages
+
 clean: ## Remove .venv, caches and builds; your data in omniscope-data/ stays
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .kafka
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt scripts/set-up

@@ -6,7 +6,6 @@ bare consumer sees the models.
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from sklearn.datasets import load_breast_cancer
+from support.parts import missing
 from support.up import Up, running_up
 
 pytestmark = [pytest.mark.timeout(420), pytest.mark.slow]
@@ -28,8 +28,7 @@ TOPIC = "omniscope.ml.automl.requested"
 def kafkajs(tmp_path: Path) -> Path:
     """The folder with publish.js and its one dependency, installed as a Node developer would."""
     if shutil.which("npm") is None:
-        reason = "Node.js with npm is not installed: the kafkajs publisher cannot be tried"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        missing("Node.js with npm is not installed, so the kafkajs publisher cannot be tried", "`make system`")
     folder = tmp_path / "foreign"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("node_modules"))
     subprocess.run(["npm", "ci", "--silent"], cwd=folder, check=True, timeout=120)

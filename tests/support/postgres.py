@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from .parts import missing
 
 _OWNER = "postgres"
 
@@ -21,10 +21,10 @@ def _binaries() -> Path | None:
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """The address of an empty database. Skips the test where there is no server (an error in CI from issue 9 on)."""
+    """The address of an empty database. Skips the test where there is no server; in CI it fails."""
     binaries = _binaries()
     if binaries is None:
-        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+        missing("no PostgreSQL server is installed", "`make system`, or apt-get install postgresql")
     # Not in pytest's own folder: the server refuses to run as root, and another user may not enter there.
     with tempfile.TemporaryDirectory(prefix="omniscope-pg-", ignore_cleanup_errors=True) as folder:
         user = _server_user()
