@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.broker import Broker
 from support.dying_agent import EXIT_CODE
 from support.services import running_services
 from support.up import running_up
@@ -28,8 +29,8 @@ def processes_of_jobs(agent_pid: int, work_dir: Path) -> list[psutil.Process]:
     return found
 
 
-async def test_a_killed_job_fails_with_a_reason_and_the_next_one_runs(tmp_path: Path) -> None:
-    async with running_services(tmp_path, "agent noop", "projector", "api") as services:
+async def test_a_killed_job_fails_with_a_reason_and_the_next_one_runs(tmp_path: Path, both_brokers: Broker) -> None:
+    async with running_services(tmp_path, "agent noop", "projector", "api", broker=both_brokers) as services:
         house = services.house
         await house.ask("ml.noop.requested", "victim", duration_s=600, steps=10)
         await house.heard("ml.job.progressed", "victim")
@@ -45,8 +46,8 @@ async def test_a_killed_job_fails_with_a_reason_and_the_next_one_runs(tmp_path: 
         assert status["error"]["reason"] == "crashed"
 
 
-async def test_a_job_whose_agent_is_killed_starts_again_and_ends_once(tmp_path: Path) -> None:
-    async with running_services(tmp_path, "projector", "api") as services:
+async def test_a_job_whose_agent_is_killed_starts_again_and_ends_once(tmp_path: Path, both_brokers: Broker) -> None:
+    async with running_services(tmp_path, "projector", "api", broker=both_brokers) as services:
         agent = await services.start("agent", "agent", "noop")
         house = services.house
         await house.ask("ml.noop.requested", "survivor", duration_s=4, steps=20)
@@ -66,8 +67,10 @@ async def test_a_job_whose_agent_is_killed_starts_again_and_ends_once(tmp_path: 
         assert starts == [1, 2]
 
 
-async def test_dying_between_deciding_and_telling_the_recorded_events_are_told(tmp_path: Path) -> None:
-    async with running_services(tmp_path, "projector", "api") as services:
+async def test_dying_between_deciding_and_telling_the_recorded_events_are_told(
+    tmp_path: Path, both_brokers: Broker
+) -> None:
+    async with running_services(tmp_path, "projector", "api", broker=both_brokers) as services:
         agent = await services.start("agent", "agent", "noop", module="support.dying_agent")
         await services.house.ask("ml.noop.requested", "told-late")
         assert await agent.wait() == EXIT_CODE

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from support.broker import Broker
 from support.house import House, open_house
 
 from events.envelope import CloudEvent, full_type, headers_of
@@ -158,9 +159,10 @@ def write_files(root: Path) -> None:
 
 
 async def test_every_bad_input_ends_with_a_reason_and_the_worker_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, both_brokers: Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with open_house(tmp_path, "automl", "datasets", "noop", dataset_wait_s=1.0, worker_slots=2) as house:
+    names = ("automl", "datasets", "noop")
+    async with open_house(tmp_path, *names, broker=both_brokers, dataset_wait_s=1.0, worker_slots=2) as house:
         root = Path(house.settings.roots[0])
         write_files(root)
         for name in ("good.csv", "tiny.csv", "twice.csv", "wide.parquet"):
@@ -169,14 +171,10 @@ async def test_every_bad_input_ends_with_a_reason_and_the_worker_goes_on(
         rows = [(case, await case.send(house)) for case in CASES]
         rows.append((REUSED, await REUSED.send(house)))
 
-        # 20,000 columns are no bad input: they are trained on.
-        await house.ask(
-            "ml.automl.requested", "wide", dataset_id="wide", target_column="outcome", time_limit=60, quality="medium"
-        )
         await house.ask("ml.noop.requested", "good")
         assert (await house.ended("good")).name == "ml.job.completed"
-        wide = await house.ended("wide")
-        assert wide.name == "ml.job.completed", wide.data
+        if both_brokers == "embedded":  # what is trained on does not depend on the broker, and takes a minute
+            await _train_on_many_columns(house)
 
     width = max(len(case.name) for case, _ in rows)
     lines = [f"{case.name:{width}}  {where:15}  {reason:22}  {text}" for case, (where, reason, text) in rows]
@@ -185,6 +183,14 @@ async def test_every_bad_input_ends_with_a_reason_and_the_worker_goes_on(
     for case, (where, reason, text) in rows:
         assert (where, reason) == case.expected, f"{case.name}: {text}"
         assert len(text) > 15, case.name
+
+
+async def _train_on_many_columns(house: House) -> None:
+    """20,000 columns are no bad input."""
+    asked = {"dataset_id": "wide", "target_column": "outcome", "time_limit": 60, "quality": "medium"}
+    await house.ask("ml.automl.requested", "wide", **asked)
+    wide = await house.ended("wide")
+    assert wide.name == "ml.job.completed", wide.data
 
 
 async def _reuse(house: House) -> tuple[str, str, str]:
