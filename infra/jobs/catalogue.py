@@ -31,11 +31,11 @@ class Catalogue:
         self,
         store: Store,
         *,
-        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
-        self._now = now
+        self._clock = clock
         self._sleep = sleep
 
     async def find(self, dataset_id: str) -> Manifest | None:
@@ -50,18 +50,19 @@ class Catalogue:
         return await self.find(manifest.dataset.dataset_id) or manifest
 
     async def wait_for(
-        self, dataset_id: str, until: float, waiting: Callable[[], Awaitable[None]] | None = None
+        self, dataset_id: str, seconds: float, waiting: Callable[[], Awaitable[None]] | None = None
     ) -> DatasetRegistered:
         """The dataset, as soon as it is registered. `waiting` is called once if it is not there yet.
 
         Args:
-            until: Unix time after which waiting is given up.
+            seconds: how long to wait for it, whatever becomes of the wall clock meanwhile.
 
         Raises:
             OmniScopeError: `dataset_unknown`.
         """
+        until = self._clock() + seconds
         while (manifest := await self.find(dataset_id)) is None:
-            if self._now() >= until:
+            if self._clock() >= until:
                 raise OmniScopeError(
                     ReasonCode.DATASET_UNKNOWN,
                     f"dataset {dataset_id} is not registered: upload it (omniscope-ml dataset add), "
@@ -70,5 +71,5 @@ class Catalogue:
             if waiting is not None:
                 await waiting()
                 waiting = None
-            await self._sleep(min(POLL_S, max(0.0, until - self._now())))
+            await self._sleep(min(POLL_S, max(0.0, until - self._clock())))
         return manifest.dataset

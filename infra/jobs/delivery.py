@@ -1,5 +1,6 @@
 """A record as the broker handed it over: where it stood and its bytes, nothing read yet."""
 
+import time
 from dataclasses import dataclass
 
 from events.dead_letters import DeadLetter
@@ -40,6 +41,11 @@ class Delivery:
             reason=why.reason.value,
             message=why.message,
         )
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was published, by two clocks. What is dated ahead has just come, however far ahead."""
+        return max(0.0, time.time() - self.timestamp_ms / 1000)
 
     @property
     def place(self) -> dict[str, str | int]:

@@ -205,9 +205,9 @@ class Lifecycle:
         dataset_id = getattr(request, "dataset_id", None)
         if dataset_id is None:
             return None
-        until = job.delivery.timestamp_ms / 1000 + self._tools.dataset_wait_s
+        left_s = max(0.0, self._tools.dataset_wait_s - job.delivery.age_s)
         waiting = job.waiting(f"Waiting for dataset {dataset_id}")
-        return await self._tools.catalogue.wait_for(dataset_id, until, lambda: self._publish(job, waiting))
+        return await self._tools.catalogue.wait_for(dataset_id, left_s, lambda: self._publish(job, waiting))
 
     async def _recorded(self, request: JobRequested) -> dict[str, Any] | None:
         """What is known of the model that is to be made again, where one is."""
