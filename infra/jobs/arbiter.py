@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from events.envelope import CloudEvent
 from events.outcomes import JobStatus
 
+from .damage import of_a_job, readable
 from .ports import Outcomes, Store
 
 
@@ -37,9 +38,15 @@ class Outcome(BaseModel):
 
 
 async def find(store: Store, job_id: str) -> Outcome | None:
-    """The job's end, if it has one."""
+    """The job's end, if it has one.
+
+    Raises:
+        StoreDamaged: it has, and nobody can tell which.
+    """
     recorded = await store.get(_key(job_id))
-    return Outcome.model_validate_json(recorded) if recorded is not None else None
+    if recorded is None:
+        return None
+    return readable(_key(job_id), recorded, Outcome.model_validate_json, of_a_job(job_id))
 
 
 async def decide(store: Store, proposal: Outcome) -> Outcome:

@@ -19,6 +19,7 @@ from events.vocabulary import EVENT_OF_MODEL, Identified, identify, validate
 
 from . import arbiter, claims
 from .arbiter import Outcome
+from .damage import of_a_job, readable
 from .delivery import Delivery
 from .faults import bury
 from .job import event_about
@@ -74,7 +75,11 @@ async def intent(store: Store, job_id: str) -> Identified | None:
     found = await store.get(_intent_key(job_id))
     if found is None:
         return None
-    event = CloudEvent.model_validate_json(found)
+    return readable(_intent_key(job_id), found, _as_intent, of_a_job(job_id))
+
+
+def _as_intent(raw: bytes) -> Identified:
+    event = CloudEvent.model_validate_json(raw)
     return identify(EVENT_OF_MODEL[CancellationRequested].topic, None, event.to_bytes(), headers_of(event))
 
 

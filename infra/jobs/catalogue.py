@@ -10,6 +10,7 @@ from events.envelope import CloudEvent
 from events.errors import OmniScopeError, ReasonCode
 from events.outcomes import DatasetRegistered
 
+from .damage import readable
 from .ports import Store
 
 POLL_S = 0.5
@@ -39,8 +40,18 @@ class Catalogue:
         self._sleep = sleep
 
     async def find(self, dataset_id: str) -> Manifest | None:
-        found = await self._store.get(f"datasets/{dataset_id}/manifest.json")
-        return Manifest.model_validate_json(found) if found is not None else None
+        """What is registered under this id.
+
+        Raises:
+            StoreDamaged: something is, and nobody can tell what.
+        """
+        key = f"datasets/{dataset_id}/manifest.json"
+        found = await self._store.get(key)
+        if found is None:
+            return None
+        return readable(
+            key, found, Manifest.model_validate_json, "remove it and upload the dataset again; then ask again"
+        )
 
     async def add(self, manifest: Manifest) -> Manifest:
         """Registers the dataset; returns the manifest that counts, which may be somebody else's."""

@@ -8,6 +8,7 @@ Both are decided by the store's atomic create-if-absent, so it does not matter h
 """
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import Any
@@ -16,6 +17,7 @@ from events.envelope import CloudEvent, headers_of
 from events.errors import OmniScopeError, ReasonCode
 from events.vocabulary import Identified, identify
 
+from .damage import of_a_job, readable
 from .delivery import Delivery
 from .ports import Store
 
@@ -31,22 +33,37 @@ class Ownership(Enum):
 
 
 async def own(store: Store, request: Identified, delivery: Delivery) -> Ownership:
-    """Takes the job for this delivery unless another has it."""
+    """Takes the job for this delivery unless another has it.
+
+    Raises:
+        StoreDamaged: it cannot be told who has.
+    """
     folder = f"jobs/{request.key}"
     ours = _claim(request, delivery)
     if await store.create(f"{folder}/request.json", ours):
         return Ownership.OURS
-    first = json.loads(await store.get(f"{folder}/request.json") or b"")
+    first = await _first(store, f"{folder}/request.json", request.key)
     if first["content_sha256"] != request.content_sha256:
         return Ownership.CONTRADICTED
-    if first["delivery"]["epoch"] != delivery.epoch:
+    if first["epoch"] != delivery.epoch:
         # The log in which the job was first asked for is gone, and nobody will deliver that record again:
         # the first delivery of the new log takes over.
         heir = f"{folder}/request.{delivery.epoch}.json"
         if await store.create(heir, ours):
             return Ownership.OURS
-        first = json.loads(await store.get(heir) or b"")
+        first = await _first(store, heir, request.key)
     return Ownership.OURS if first["delivery"] == delivery.place else Ownership.REPEATED
+
+
+async def _first(store: Store, key: str, job_id: str) -> dict[str, Any]:
+    return readable(key, await store.get(key) or b"", _as_claim, of_a_job(job_id))
+
+
+def _as_claim(raw: bytes) -> dict[str, Any]:
+    claim = json.loads(raw)
+    return {name: claim[name] for name in ("content_sha256", "delivery", "event")} | {
+        "epoch": claim["delivery"]["epoch"]
+    }
 
 
 def _claim(request: Identified, delivery: Delivery) -> bytes:
@@ -63,7 +80,11 @@ async def claimed(store: Store, job_id: str) -> Identified | None:
     found = await store.get(f"jobs/{job_id}/request.json")
     if found is None:
         return None
-    first = json.loads(found)
+    return readable(f"jobs/{job_id}/request.json", found, _as_request, of_a_job(job_id))
+
+
+def _as_request(raw: bytes) -> Identified:
+    first = json.loads(raw)
     event = CloudEvent.model_validate(first["event"])
     return identify(first["delivery"]["topic"], None, event.to_bytes(), headers_of(event))
 
@@ -126,4 +147,7 @@ def _attempt_key(job_id: str, number: int, name: str) -> str:
 
 
 def _token(claim: bytes | None) -> str | None:
-    return json.loads(claim).get("token") if claim else None
+    """None also where the claim cannot be read: then it is somebody else's, and the number is taken."""
+    with suppress(ValueError, LookupError, TypeError):
+        return str(json.loads(claim)["token"]) if claim else None
+    return None

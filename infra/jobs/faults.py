@@ -38,6 +38,8 @@ class LastResort:
             await self._carrier.handle(delivery, lease)
         except INFRASTRUCTURE:
             raise
+        except OmniScopeError as told:
+            await bury(self._outcomes, delivery, told, lease)
         except Exception as bug:
             log.exception("internal_error", **delivery.place)
             await bury(self._outcomes, delivery, internal_error(bug), lease)

@@ -27,6 +27,8 @@ from .delivery import Delivery
 from .ports import Lease
 
 SOURCE = "omniscope-ml"
+#: Comes after every other word of its attempt.
+LAST_WORD = 2**31 - 2
 
 
 @dataclass(slots=True)
@@ -70,6 +72,13 @@ class Job:
     def waiting(self, message: str) -> RecordedEvent:
         """A word before the first start."""
         return self.event(JobProgressed(job_id=self.id, kind=self.kind, attempt=0, seq=0, percent=0, message=message))
+
+    def put_aside(self, message: str, attempt: int) -> RecordedEvent:
+        """The last word of an attempt that has no end: why the request lies among the dead letters now."""
+        told = JobProgressed(
+            job_id=self.id, kind=self.kind, attempt=attempt, seq=LAST_WORD, percent=0, message=f"Put aside: {message}"
+        )
+        return self.event(told)
 
     def completed(self, summary: str, model: ModelCompleted | None) -> Outcome:
         done = JobCompleted(

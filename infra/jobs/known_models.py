@@ -6,6 +6,7 @@ from typing import Any
 from events.errors import OmniScopeError, ReasonCode
 
 from .arbiter import Outcome
+from .damage import readable
 from .ports import Store
 
 _COMPLETED = "ml.model.completed"
@@ -22,7 +23,7 @@ async def recall(store: Store, model_id: str) -> dict[str, Any]:
     """What was told of a model when it was completed.
 
     Raises:
-        OmniScopeError: `model_unknown`.
+        OmniScopeError: `model_unknown`, or `store_damaged`.
     """
     found = await store.get(_key(model_id))
     if found is None:
@@ -30,7 +31,13 @@ async def recall(store: Store, model_id: str) -> dict[str, Any]:
             ReasonCode.MODEL_UNKNOWN,
             f"there is no model {model_id} here: send the id of a completed one (omniscope-ml models)",
         )
-    told: dict[str, Any] = json.loads(found)
+    return readable(_key(model_id), found, _as_record, "train the model again; then ask again")
+
+
+def _as_record(raw: bytes) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(raw)
+    if not isinstance(told, dict):
+        raise TypeError("no record of a model")
     return told
 
 

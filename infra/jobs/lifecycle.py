@@ -23,6 +23,7 @@ from infra.execution.messages import FINAL, CheckpointSaved, Failed, Finished, P
 from . import arbiter, cancellation, claims, endings, known_models
 from .arbiter import Outcome, RecordedEvent
 from .claims import Ownership
+from .damage import StoreDamaged
 from .deadline import Deadline
 from .delivery import Delivery
 from .faults import INFRASTRUCTURE, bury, internal_error
@@ -55,13 +56,23 @@ class Lifecycle:
         except InvalidEvent as refusal:
             return await bury(self._tools.outcomes, delivery, refusal, lease)
         job = Job(request, delivery, lease)
+        try:
+            return await self._owned(job)
+        except StoreDamaged as damage:
+            # It can neither run nor end; whoever looks at it shall read why, and the request waits for its return.
+            attempt = await claims.latest_attempt(self._store, job.id)
+            await self._publish(job, job.put_aside(damage.message, attempt))
+            return await bury(self._tools.outcomes, delivery, damage, lease)
+
+    async def _owned(self, job: Job) -> None:
+        request, delivery = job.request, job.delivery
         match await claims.own(self._store, request, delivery):
             case Ownership.OURS:
                 return await self._live(job)
             case Ownership.REPEATED:
                 return await self._repeat(job)
             case Ownership.CONTRADICTED:
-                return await bury(self._tools.outcomes, delivery, _reused(job.id), lease)
+                return await bury(self._tools.outcomes, delivery, _reused(job.id), job.lease)
 
     async def _live(self, job: Job) -> None:
         outcome = await arbiter.find(self._store, job.id)

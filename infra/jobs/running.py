@@ -4,12 +4,13 @@ import asyncio
 import random
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from events.vocabulary import Identified
 
 from . import arbiter
 from .arbiter import Outcome
+from .damage import StoreDamaged
 from .ports import Store
 
 #: Requests to stop that are remembered for jobs which are just on their way here.
@@ -69,8 +70,9 @@ class Running:
         while True:
             await asyncio.sleep(_LOOK_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
             for job_id in list(self._limits):
-                if (outcome := await arbiter.find(store, job_id)) is not None:
-                    self.stop(job_id, outcome)
+                with suppress(StoreDamaged):  # said when the job comes to its end
+                    if (outcome := await arbiter.find(store, job_id)) is not None:
+                        self.stop(job_id, outcome)
 
 
 def _now(limit: asyncio.Timeout) -> None:

@@ -88,9 +88,13 @@ class Workplace:
         return None
 
     async def _latest(self) -> Any:
-        """`folder` and `files` of the checkpoint that counts; None where there is none."""
+        """`folder` and `files` of the checkpoint that counts; None where there is none that can be read."""
         latest = await self._store.get(f"{self._checkpoints}/latest.json")
-        return None if latest is None else json.loads(latest)
+        try:
+            return None if latest is None else _as_pointer(latest)
+        except (ValueError, LookupError, TypeError):
+            log.warning("checkpoint_lost", folder=self._checkpoints, error="latest.json is damaged")
+            return None
 
     def _make(self) -> None:
         # What a killed attempt of this number left here was never told to anyone.
@@ -102,6 +106,12 @@ class Workplace:
         shutil.rmtree(self._folder, ignore_errors=True)
         with suppress(OSError):  # another attempt of this job is at work beside
             self._folder.parent.rmdir()
+
+
+def _as_pointer(raw: bytes) -> dict[str, Any]:
+    told = json.loads(raw)
+    _attempt_of(told["folder"])
+    return {"folder": told["folder"], "files": dict(told["files"])}
 
 
 def _attempt_of(folder: str) -> int:

@@ -185,13 +185,15 @@ async def test_without_a_broker_a_finished_job_is_recorded_all_the_same(tmp_path
     assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
 
 
-async def test_a_fault_of_ours_is_a_dead_letter_and_not_an_endless_repetition(tmp_path: Any) -> None:
+async def test_a_fault_of_ours_is_a_dead_letter_and_not_an_endless_repetition(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     house = House(tmp_path)
-    house.store.objects["jobs/job-1/request.json"] = b"no json at all"
+    monkeypatch.setattr("infra.jobs.claims.own", None)
     await LastResort(Lifecycle(house.tools), house.outcomes).handle(noop(), house.lease)
     (letter,) = house.outcomes.letters
     assert letter.reason == "internal_error"
-    assert "JSONDecodeError" in letter.message
+    assert "TypeError" in letter.message
 
 
 async def test_what_the_infrastructure_does_is_raised_to_be_tried_again(tmp_path: Any) -> None:

@@ -1,0 +1,69 @@
+"""Objects of the store that cannot be read any more: what becomes of the job, and what a person reads."""
+
+from typing import Any
+
+import pytest
+from support.lives import House, automl, noop
+
+from infra.execution.messages import Finished
+from infra.jobs.faults import LastResort
+from infra.jobs.lifecycle import Lifecycle
+
+DONE = Finished(summary="Done")
+#: Cut in the middle, of the wrong kind, without what must be in it, no text at all.
+DAMAGES = (b"", b'{"content_sha', b"[]", b"{}", b"null", b"\xff\xfe\x00")
+
+
+def carrier(house: House) -> LastResort:
+    return LastResort(Lifecycle(house.tools), house.outcomes)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["request.json", "outcome.json", "cancellation.json"])
+async def test_a_job_whose_record_is_damaged_is_put_aside_and_runs_once_it_is_repaired(
+    tmp_path: Any, name: str, damage: bytes
+) -> None:
+    house = House(tmp_path, [DONE])
+    key = f"jobs/job-1/{name}"
+    house.store.objects[key] = damage
+    await carrier(house).handle(noop(), house.lease)
+    (letter,) = house.outcomes.letters
+    assert letter.reason == "store_damaged"
+    assert letter.value == noop().value or letter.key == b"job-1"
+    assert key in letter.message
+    assert "dlq redrive" in letter.message
+    assert house.outcomes.one("ml.job.progressed").data["message"].startswith(f"Put aside: {key}")
+    assert house.outcomes.names() == [], "it has an end, or was started"
+
+    await house.store.delete_all("jobs/job-1")
+    await carrier(house).handle(noop(offset=7), house.lease)
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_claim_that_cannot_be_read_is_somebody_elses(tmp_path: Any, damage: bytes) -> None:
+    house = House(tmp_path, [DONE])
+    house.store.objects["jobs/job-1/attempts/1/claim.json"] = damage
+    await carrier(house).handle(noop(), house.lease)
+    assert house.outcomes.one("ml.job.completed").data["attempt"] == 2
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_pointer_to_a_checkpoint_that_cannot_be_read_costs_time_and_not_the_job(
+    tmp_path: Any, damage: bytes
+) -> None:
+    house = House(tmp_path, [DONE])
+    house.store.objects["jobs/job-1/checkpoints/latest.json"] = damage
+    await carrier(house).handle(noop(), house.lease)
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_dataset_or_model_whose_record_is_damaged_is_named(tmp_path: Any, damage: bytes) -> None:
+    house = House(tmp_path)
+    house.store.objects["datasets/d/manifest.json"] = damage
+    await carrier(house).handle(automl(), house.lease)
+    error = house.outcomes.one("ml.job.failed").data["error"]
+    assert error["reason"] == "store_damaged"
+    assert "datasets/d/manifest.json" in error["message"]
+    assert "upload the dataset again" in error["message"]
