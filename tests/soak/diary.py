@@ -40,13 +40,14 @@ class Fault:
 
 @dataclass(slots=True)
 class End:
-    """A service's process ended. `asked`: by us, in whatever way."""
+    """A service's process ended. `asked`: by us, in whatever way; `served`: it had said that it was ready."""
 
     seat: str
     pid: int
     code: int
     at: float
     asked: bool
+    served: bool = True
 
 
 @dataclass(slots=True)

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from .diary import Kind
+from .diary import End, Kind
 from .evidence import Evidence, Heard
 from .wishes import Wish
 
+#: How long before its end an outage may have begun to spoil the start of a service.
+_START_S = 40.0
 _REUSED = "job_id_reused"
 
 
@@ -63,10 +65,17 @@ def died(evidence: Evidence) -> Iterator[str]:
     """Services that ended though nobody wanted them to, or not as they should when asked to stop."""
     killed = evidence.diary.pids(Kind.KILL_WORKER, Kind.KILL_PROJECTOR)
     for end in evidence.diary.ends:
+        if not end.served and _without_broker(evidence, end):
+            continue  # it said that there is no broker; whoever supervises it tries again
         if not end.asked:
             yield f"{end.seat} (pid {end.pid}) ended with exit code {end.code}"
         elif end.code != 0 and end.pid not in killed:
             yield f"{end.seat} (pid {end.pid}) was asked to stop and ended with exit code {end.code}"
+
+
+def _without_broker(evidence: Evidence, end: End) -> bool:
+    outages = evidence.diary.hits(Kind.SHORT_OUTAGE, Kind.LONG_OUTAGE)
+    return any(outage.touches(end.at - _START_S, end.at) for outage in outages)
 
 
 def not_rebuilt(evidence: Evidence) -> Iterator[str]:

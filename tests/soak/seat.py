@@ -28,7 +28,7 @@ class Seat:
         self._diary = diary
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
-        self._asked = False
+        self._asked = self._served = False
         self._pause_s = 1.0
         self._keeping: asyncio.Task[None] | None = None
 
@@ -90,7 +90,7 @@ class Seat:
             self._pause_s = 1.0
 
     async def _run_one(self) -> None:
-        self._asked = False
+        self._asked = self._served = False
         reading, writing = os.pipe()
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -115,6 +115,7 @@ class Seat:
     def _heard(self, reading: int) -> None:
         if os.read(reading, 100) == READY:
             self._ready.set()
+            self._served = True
         else:  # the end of the pipe would be readable for ever
             asyncio.get_running_loop().remove_reader(reading)
 
@@ -122,4 +123,5 @@ class Seat:
         process = self._process
         assert process is not None
         assert process.returncode is not None
-        self._diary.ends.append(End(self.name, process.pid, process.returncode, boottime(), self._asked))
+        served = self._served
+        self._diary.ends.append(End(self.name, process.pid, process.returncode, boottime(), self._asked, served))

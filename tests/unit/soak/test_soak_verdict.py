@@ -255,6 +255,18 @@ def test_a_freeze_shorter_than_the_session_shows_nothing() -> None:
     assert "shorter than the session" in told
 
 
+def test_a_service_that_cannot_start_without_a_broker_has_not_died() -> None:
+    def broken(at: float, *, served: bool) -> list[str]:
+        ends = [End("worker-1", 5, 1, at, asked=False, served=served)]
+        return judge(replace(good(), diary=Diary(good().diary.faults, ends))).broken[
+            "services that ended by themselves"
+        ]
+
+    assert not broken(230.0, served=False)
+    assert broken(230.0, served=True)
+    assert broken(150.0, served=False)
+
+
 def test_a_row_that_nobody_asked_for_differs_from_the_log() -> None:
     assert judge(replace(good(), rows=[*good().rows, row("nobody", 1)])).broken["API rows that differ from the log"]
 
