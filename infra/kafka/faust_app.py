@@ -47,8 +47,20 @@ def build(name: str, topic: str, settings: Settings, membership: Membership) -> 
     return app, app.topic(topic, key_serializer="raw", value_serializer="raw", partitions=settings.topic_partitions)
 
 
+async def _seek_to_where_it_was_left(consumer: Any) -> Any:
+    """Back to the committed offsets, and to the beginning where none was ever committed; returns the committed ones.
+
+    During a rebalance Faust throws away what it reads, and then seeks. aiokafka's own seek leaves a partition where
+    it is that nothing was committed for, so the first requests there would never be seen again.
+    """
+    committed = await consumer.seek_to_committed()
+    if never := [partition for partition, offset in committed.items() if not offset]:
+        await consumer.seek_to_beginning(*never)
+    return committed
+
+
 def _transport(membership: Membership) -> type[driver.Transport]:
-    """Faust's transport with its consumer's settings corrected (fetches wait 50 ms, not 1.5 s), and heartbeats heard."""
+    """Faust's transport with its consumer mended (fetches wait 50 ms, not 1.5 s) and its heartbeats heard."""
 
     class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         def _create_worker_consumer(self, transport: Any) -> Any:
@@ -60,6 +72,9 @@ def _transport(membership: Membership) -> type[driver.Transport]:
         async def on_start(self) -> None:
             await super().on_start()
             confirm_by_heartbeats(self._consumer, membership.confirm)
+
+        async def seek_to_committed(self) -> Any:
+            return await self.call_thread(_seek_to_where_it_was_left, self._ensure_consumer())
 
         async def on_thread_stop(self) -> None:
             if self._consumer is not None:
