@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,7 @@ class LocalExecutor:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="execution")
         self._warming: asyncio.Task[None] | None = None
         self._runs: set[LocalRun] = set()
+        self._undoing: set[asyncio.Task[None]] = set()
 
     @property
     def warm_pid(self) -> int | None:
@@ -160,9 +162,20 @@ class LocalExecutor:
         try:
             job = await asyncio.shield(launching)
         except asyncio.CancelledError:
-            # It will be forked all the same: without its sockets it ends at once.
-            launching.add_done_callback(_let_go)
+            # It will be forked all the same, and whoever clears up behind it must not meet it.
+            undoing = asyncio.create_task(self._undo(launching))
+            self._undoing.add(undoing)
+            undoing.add_done_callback(self._undoing.discard)
+            await asyncio.wait([undoing], timeout=_OBEY_S + _GONE_S)
             raise
+        return self._run_of(job)
+
+    async def _undo(self, launching: asyncio.Future[HostedJob]) -> None:
+        """Ends a job that nobody waits for any more; one that could not be started needs no end."""
+        with suppress(ExecutorError):
+            await self._run_of(await launching).kill()
+
+    def _run_of(self, job: HostedJob) -> LocalRun:
         run = LocalRun(job, self._runs.discard)
         self._runs.add(run)
         return run
@@ -171,12 +184,8 @@ class LocalExecutor:
         """Kills what still runs and lets go of everything. A warm-up in progress is broken off."""
         await asyncio.gather(*(run.kill() for run in list(self._runs)))
         self._host.interrupt()
+        await asyncio.gather(*self._undoing)
         if self._warming is not None:
             await self._warming
         await asyncio.get_running_loop().run_in_executor(self._thread, self._host.stop)
         self._thread.shutdown(wait=False)
-
-
-def _let_go(launching: "asyncio.Future[HostedJob]") -> None:
-    if not launching.cancelled() and launching.exception() is None:
-        launching.result().close()

@@ -46,7 +46,7 @@ async def check(services: Services, worker: psutil.Process, jobs: list[str]) -> 
         ((name, _),) = ends[job_id]
         assert refused.get(job_id) == (None if name == "ml.job.cancelled" else name.removeprefix("ml.job.")), job_id
     work = str(services.settings.work_dir)
-    left = [p for p in worker.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE and _works_in(p, work)]
+    left = [process for process in worker.children(recursive=True) if _works_in(process, work)]
     _, alive = await asyncio.to_thread(psutil.wait_procs, left, 10)
     assert alive == [], "a job's process outlived its job"
     assert list(services.settings.work_dir.glob("*/job-*")) == [], "a job's folder outlived its job"
@@ -57,7 +57,7 @@ async def check(services: Services, worker: psutil.Process, jobs: list[str]) -> 
 def _works_in(process: psutil.Process, folder: str) -> bool:
     try:
         return process.cwd().startswith(folder)
-    except psutil.Error:
+    except psutil.Error:  # it is gone, or a zombie
         return False
 
 

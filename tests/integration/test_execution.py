@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -305,10 +306,13 @@ async def test_stop_does_not_wait_for_the_warm_up(tmp_path):
 
 
 async def test_a_submit_that_is_cancelled_leaves_no_job(executor, tmp_path):
-    submitted = asyncio.create_task(executor.submit(task_for(tmp_path, "hang")))
+    task = task_for(tmp_path, "hang")
+    submitted = asyncio.create_task(executor.submit(task))
     await asyncio.sleep(0)
     submitted.cancel()
     await asyncio.gather(submitted, return_exceptions=True)
     assert submitted.cancelled()
+    shutil.rmtree(task.out_dir.parent)  # as whoever cancelled it clears up
     await executor.warm()
+    assert not task.out_dir.parent.exists(), "it was started after all"
     await until(lambda: len(children_of(executor.warm_pid)) == 1)  # ready for the next job
