@@ -27,9 +27,8 @@ async def running_broker(tmp_path: Path, broker: Broker = "embedded", **settings
     known = Settings(
         data_dir=tmp_path / "data",
         embedded_kafka_port=free_port(),
-        topic_partitions=2,
         kafka_session_timeout_s=6,
-        **settings,
+        **{"topic_partitions": 2, **settings},
     )
     known.make_data_dir()
     async with _serving(known, broker, tmp_path / "broker.log") as served:
