@@ -39,6 +39,7 @@ async def examine(settings: "Settings") -> list[Finding]:
         *_extras(),
         _data_dir(settings),
         _disk(settings),
+        await _careful("store", lambda: _store(settings)),
         *await _broker(settings),
         await _careful("database", lambda: _database(settings)),
         await _careful("API", lambda: _api(settings)),
@@ -77,6 +78,24 @@ def _disk(settings: "Settings") -> Finding:
     free_gb = shutil.disk_usage(where).free / 1e9
     fact = f"{free_gb:.1f} GB free in {where}"
     return Finding("disk", fact, None if free_gb >= _LITTLE_SPACE_GB else f"free {_LITTLE_SPACE_GB:g} GB or more")
+
+
+async def _store(settings: "Settings") -> Finding:
+    if missing("worker"):
+        return Finding("store", "cannot be looked at without the extra [worker]", "pip install 'omniscope-ml[worker]'")
+    from events.identifiers import new_id
+    from infra.jobs.ports import StoreError
+    from infra.storage.store import ObjectStore
+
+    folder = f"doctor/{new_id()}"
+    try:
+        store = ObjectStore.open(settings.artifacts)
+        await store.create(f"{folder}/probe", b"")
+        await store.delete_all(folder)
+    except StoreError as error:
+        remedy = "correct the rights or the disk behind ARTIFACTS_URI; jobs wait until it takes files again"
+        return Finding("store", f"{settings.artifacts} takes nothing: {error}", remedy)
+    return Finding("store", f"{settings.artifacts} takes files")
 
 
 async def _broker(settings: "Settings") -> list[Finding]:

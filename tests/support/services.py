@@ -38,7 +38,7 @@ class Services:
         with (self._log_dir / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, *words),
-                env={**os.environ, **self._environment(), **environment, "OMNISCOPE_READY_FD": str(writing)},
+                env={**self.environment, **environment, "OMNISCOPE_READY_FD": str(writing)},
                 pass_fds=[writing],
                 stdout=log,
                 stderr=log,
@@ -65,9 +65,12 @@ class Services:
         """What the API answers; with `until`, asked again until that holds of the answer."""
         return await ask_api(self.settings, path, until)
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which every command finds this house."""
         known = self.settings
         return {
+            **os.environ,
             # Empty is as good as absent: what a developer's own shell says is none of a test's business.
             "KAFKA_BOOTSTRAP_SERVERS": known.kafka_bootstrap_servers or "",
             "PYTHONPATH": str(Path(__file__).parent.parent),
