@@ -80,6 +80,7 @@ class Lifecycle:
         job.lap("own")
         proposal = outcome or (await self._stopped(job, asked) if asked else await self._carry_out(job))
         with self._tools.slots.busy():
+            await job.lease.held()  # whoever was frozen decides nothing before it knows whose job it is
             outcome = outcome or await arbiter.decide(self._store, endings.tellable(job, proposal))
             await self._tell(job, outcome)
             await self._clear_up(job, outcome)

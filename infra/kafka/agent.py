@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +21,8 @@ from .tracker import Tracker
 
 log = structlog.get_logger(__name__)
 
+#: The longest pause between two looks at a broker that is away: jobs wait for the answer when it is back.
+_LOOK_AGAIN_S = 1.0
 _COMMIT_S = 5.0
 _STOP_S = 10.0
 
@@ -61,10 +62,8 @@ class Agent:
     async def stop(self) -> None:
         """Stops what still runs, commits what is acknowledged and leaves the group, all within a time limit."""
         await self._tracker.close()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._app.consumer.commit(), _COMMIT_S)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._app.stop(), _STOP_S)
+        await _at_most(_COMMIT_S, self._app.consumer.commit())
+        await _at_most(_STOP_S, self._app.stop())
 
     async def _consume(self, stream: Any) -> None:
         stream = stream.noack()
@@ -74,11 +73,14 @@ class Agent:
 
     async def _on_revoked(self, app: Any, revoked: Any, **_: Any) -> None:
         self._placed.clear()
+        self._membership.unsettle()
 
     async def _on_assigned(self, app: Any, assigned: Any, **_: Any) -> None:
-        self._membership.confirm()
         epoch = await patiently(
-            lambda: read_epoch(self._settings), "read the log's name", only=(BrokerUnreachable, KafkaError, OSError)
+            lambda: read_epoch(self._settings),
+            "read the log's name",
+            only=(BrokerUnreachable, KafkaError, OSError),
+            longest=_LOOK_AGAIN_S,
         )
         if epoch != self._epoch:
             # The same offsets now mean other records: nothing that is known here holds any more.
@@ -86,8 +88,16 @@ class Agent:
             await self._tracker.close()
             return
         self._tracker.keep_only((place.topic, place.partition) for place in assigned)
+        self._membership.settle()
         self._placed.set()
         self._assigned.set()
+
+
+async def _at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
+    """Returns when the work has come to its end or its time is up. Not wait_for, which waits on for what hangs."""
+    done, _ = await asyncio.wait([task := asyncio.ensure_future(work)], timeout=seconds)
+    if task in done and not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("not_stopped_in_order", error=repr(error))
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

@@ -18,6 +18,7 @@ from infra.jobs.retries import patiently
 from infra.jobs.running import Running
 from infra.settings import Settings
 
+from . import closing
 from .connection import client_settings
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ class Cancellations:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await closing.stop(self._consumer)
 
     async def _positioned(self) -> Any:
         consumer = AIOKafkaConsumer(
@@ -59,7 +60,7 @@ class Cancellations:
             for partition in partitions:
                 await consumer.position(partition)
         except BaseException:
-            await consumer.stop()
+            await closing.stop(consumer)
             raise
         return consumer
 

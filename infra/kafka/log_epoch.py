@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from events.errors import BrokerUnreachable
 from events.identifiers import new_id
 from events.topics import Topic
+from infra.kafka import closing
 from infra.kafka.connection import client_settings
 from infra.settings import Settings
 
@@ -42,7 +43,7 @@ async def read_epoch(settings: Settings) -> str | None:
         await consumer.seek_to_beginning(_FIRST)
         return await _first_name(consumer)
     finally:
-        await consumer.stop()
+        await closing.stop(consumer)
 
 
 async def ensure_epoch(settings: Settings) -> str:

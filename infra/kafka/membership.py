@@ -27,18 +27,28 @@ class Membership:
         self._loop = asyncio.get_running_loop()
         self._confirmed_at = clock()
         self._news = asyncio.Event()
+        self._settled = True
 
     def confirm(self) -> None:
         """The group has just answered. May be called from any thread."""
         self._confirmed_at = self._clock()
         self._loop.call_soon_threadsafe(self._news.set)
 
+    def unsettle(self) -> None:
+        """The group shares its partitions out anew: until `settle` nobody knows whose is which."""
+        self._settled = False
+
+    def settle(self) -> None:
+        """It is known which partitions are ours, and what belongs to others has been cancelled."""
+        self._settled = True
+        self.confirm()
+
     @property
     def in_doubt(self) -> bool:
-        return self._clock() - self._confirmed_at > self._patience
+        return not self._settled or self._clock() - self._confirmed_at > self._patience
 
     async def held(self) -> None:
-        """Returns as soon as the group has confirmed us lately."""
+        """Returns as soon as the group has confirmed us lately, and its assignment has let us keep what we have."""
         while self.in_doubt:
             self._news.clear()
             await self._news.wait()

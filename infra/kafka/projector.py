@@ -23,6 +23,7 @@ from infra.storage.database import migrate, open_engine
 from infra.storage.offsets import Fenced, Partition
 from schemas.projection import Record
 
+from . import closing
 from .burial import PublishedBurial
 from .log_epoch import ensure_epoch
 from .outage import Outage
@@ -104,7 +105,7 @@ class Projector(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka shi
                     await reading
             finally:
                 if self._consumer is not None:
-                    await self._consumer.stop()
+                    await closing.stop(self._consumer)
 
     async def wait_until(self, topic: str, partition: int, offset: int) -> None:
         """Returns when the tables hold the record at `offset`, as far as this projector knows."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 
+from infra.kafka import closing
 from infra.settings import Settings
 from schemas.projection import Place, Record
 
@@ -31,7 +32,7 @@ async def join(
     try:
         await consumer.start()
     except BaseException:
-        await consumer.stop()
+        await closing.stop(consumer)
         raise
     return consumer
 

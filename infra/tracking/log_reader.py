@@ -9,6 +9,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from events.topics import Topic
+from infra.kafka import closing
 from infra.kafka.membership import confirm_by_heartbeats
 from infra.kafka.outage import Outage
 from infra.kafka.reading import join, record_of
@@ -58,7 +59,7 @@ class LogReader:
 
     async def stop(self) -> None:
         if self._consumer is not None:
-            await self._consumer.stop()
+            await closing.stop(self._consumer)
 
     def assigned(self) -> list[Partition]:
         return [(place.topic, place.partition) for place in self._consumer.assignment()]
