@@ -10,6 +10,7 @@ from faust.transport.drivers import aiokafka as driver
 
 from infra.settings import Settings
 
+from .closing import end_fetches
 from .membership import Membership, confirm_by_heartbeats, leave_when_stopped
 
 #: The client's own value for «never»: a worker that thinks for long has not died.
@@ -79,6 +80,7 @@ def _transport(membership: Membership) -> type[driver.Transport]:
         async def on_thread_stop(self) -> None:
             if self._consumer is not None:
                 leave_when_stopped(self._consumer)
+                await end_fetches(self._consumer)  # else this thread dies of it, and its app never ends
             await super().on_thread_stop()
 
     class Consumer(driver.Consumer):  # type: ignore[misc]
