@@ -1,7 +1,7 @@
 # Two commands are all a new machine needs: `make demo` and `make test`. Each sets up .venv by itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format fuzz faults bench clean venv system
+.PHONY: help demo test quick lint format fuzz faults soak bench clean venv system
 
 BIN := .venv/bin
 # The stamp's name holds the folder's: an environment does not survive being moved, so it is made anew.
@@ -41,6 +41,9 @@ fuzz: $(STAMP) ## 10,000 random and damaged events against a real worker (FUZZ_S
 
 faults: $(STAMP) ## Every fault of the table, at full length: the broker away for a minute, 10,000 damaged events
 	@FUZZ_EVENTS=10000 LONG_OUTAGE_S=60 $(BIN)/pytest tests/faults
+
+soak: $(STAMP) ## A thousand jobs on Apache Kafka while everything that can die is killed (about 10 minutes)
+	@PYTHONPATH=.:tests $(BIN)/python -m soak
 
 bench: $(STAMP) ## Measure speed and memory
 	@$(BIN)/python -m benchmarks

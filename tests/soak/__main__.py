@@ -8,6 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+from support.apache_kafka import require_kafka
+
 from . import plan, report, verdict
 from .performance import perform
 
@@ -19,6 +22,11 @@ def main() -> int:
     chosen = {"long": plan.long, "short": plan.short}[os.environ.get("SOAK_FORM", "long")](jobs, seed)
     folder = Path(tempfile.mkdtemp(prefix=f"soak-{seed}-"))
     print(f"soak: {jobs} jobs, SOAK_SEED={seed}, about {chosen.traffic_s / 60:.0f} min; logs in {folder}", flush=True)
+    try:
+        require_kafka()
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+        print(f"soak: {missing}", file=sys.stderr)
+        return 2
     evidence = asyncio.run(perform(folder, chosen))
     found = verdict.judge(evidence)
     print(report.written(chosen, evidence, found))

@@ -33,6 +33,11 @@ class Fault:
     job: str = ""
     missed: str = ""
 
+    def __str__(self) -> str:
+        whom = f" pid {self.pid}" * bool(self.pid) + f" of {self.job}" * bool(self.job)
+        how_long = f" for {self.ended - self.begun:.1f} s" * (self.ended - self.begun > 0.1)
+        return f"{self.kind.value}{whom}{how_long}" + (f": nobody, {self.missed}" if self.missed else "")
+
     def touches(self, begun: float, ended: float) -> bool:
         """Whether some of it lies between the two moments."""
         return self.begun <= ended and (self.ended or self.begun) >= begun

@@ -69,6 +69,7 @@ class Faults:
         except (LookupError, ProcessLookupError) as nobody:
             fault.missed = str(nobody) or "it had just ended"
         fault.ended = boottime()
+        print(f"soak: {fault}", flush=True)
         self._stage.diary.faults.append(fault)
 
     async def _kill_worker(self, fault: Fault) -> None:
