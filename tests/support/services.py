@@ -127,3 +127,9 @@ async def _hearing(settings: Settings) -> AsyncIterator[House]:
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)
+
+
+async def until_logged(log: Path, words: str) -> None:
+    """Returns when the process has said so: a log is polled, nothing announces its lines."""
+    while words not in log.read_text():  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
