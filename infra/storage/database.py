@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DataError, DBAPIError, DisconnectionError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -72,6 +72,7 @@ def _open(url: str, busy_s: float) -> AsyncEngine:
     if address.drivername == "sqlite+aiosqlite":
         engine = create_async_engine(address, connect_args={"timeout": busy_s}, **common)
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+        event.listen(engine.sync_engine, "checkout", _refuse_a_removed_file)
         return engine
     if address.drivername == "postgresql+asyncpg":
         return create_async_engine(address, pool_pre_ping=True, **common)
@@ -91,7 +92,25 @@ def _set_up_sqlite(connection: Any, record: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     # Readers do not wait for the projector, nor it for them.
     cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA database_list")
+    path = cursor.fetchone()[2]
+    record.info["file"] = path, _identity(path)
     cursor.close()
+
+
+def _refuse_a_removed_file(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+    """SQLite goes on with a file that was removed or replaced, and all that is written there is lost in silence."""
+    path, opened = record.info["file"]
+    if _identity(path) != opened:
+        raise DisconnectionError(f"{path} is not the file that it was")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        told = Path(path).stat()
+    except OSError:
+        return None
+    return told.st_dev, told.st_ino
 
 
 async def _lock(connection: AsyncConnection) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.plain_rights import make_read_only, make_writable
-from support.services import Services, running_services
+from support.services import Services, running_services, until_logged
 
 from events.envelope import headers_of
 from events.topics import Topic
@@ -84,9 +84,3 @@ async def test_a_job_whose_record_is_damaged_says_so_and_runs_when_it_is_repaire
             assert (await house.ended(job_id)).name == "ml.job.completed"
             told = await services.get(f"/api/ml/jobs/{job_id}/status", lambda job: job["status"] == "completed")
             assert told["error"] is None
-
-
-async def until_logged(log: Path, words: str) -> None:
-    """Returns when the process has said so: a log is polled, nothing announces its lines."""
-    while words not in log.read_text():  # noqa: ASYNC110
-        await asyncio.sleep(0.1)

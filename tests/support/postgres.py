@@ -36,18 +36,43 @@ def running_postgres() -> Iterator[str]:
 
 @contextmanager
 def _serving(binaries: Path, data: Path, user: str | None) -> Iterator[str]:
-    def call(*command: str) -> None:
-        subprocess.run(
-            [str(binaries / command[0]), *command[1:]], check=True, user=user, cwd=data, stdout=subprocess.DEVNULL
-        )
-
-    call("initdb", "--pgdata", str(data), "--auth", "trust", "--username", "test", "--encoding", "UTF8", "--no-sync")
-    options = f"-k {data} -c listen_addresses='' -c fsync=off -c max_connections=50"
-    call("pg_ctl", "--pgdata", str(data), "--wait", "--log", str(data / "log"), "-o", options, "start")
+    _call(binaries, data, user, "initdb", "--auth=trust", "--username=test", "--encoding=UTF8", "--no-sync")
     try:
+        _start(binaries, data, user)
         yield f"postgresql+asyncpg://test@/postgres?host={data}"
     finally:
-        call("pg_ctl", "--pgdata", str(data), "--wait", "--mode", "immediate", "stop")
+        _stop(binaries, data, user)
+
+
+def stop_postgres(address: str) -> None:
+    """Ends the server at `address` at once, as a crash would. What was committed is there again after a start."""
+    _stop(*_of(address))
+
+
+def start_postgres(address: str) -> None:
+    """Starts it again on the data it has."""
+    _start(*_of(address))
+
+
+def _of(address: str) -> tuple[Path, Path, str | None]:
+    binaries = _binaries()
+    assert binaries is not None, "there is no server to stop"
+    return binaries, Path(address.partition("host=")[2]), _server_user()
+
+
+def _start(binaries: Path, data: Path, user: str | None) -> None:
+    options = f"-k {data} -c listen_addresses='' -c fsync=off -c max_connections=50"
+    _call(binaries, data, user, "pg_ctl", "--wait", "--log", str(data / "log"), "-o", options, "start")
+
+
+def _stop(binaries: Path, data: Path, user: str | None) -> None:
+    if (data / "postmaster.pid").exists():
+        _call(binaries, data, user, "pg_ctl", "--wait", "--mode", "immediate", "stop")
+
+
+def _call(binaries: Path, data: Path, user: str | None, name: str, *words: str) -> None:
+    command = [str(binaries / name), "--pgdata", str(data), *words]
+    subprocess.run(command, check=True, user=user, cwd=data, stdout=subprocess.DEVNULL)
 
 
 def _server_user() -> str | None:

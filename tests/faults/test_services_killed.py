@@ -1,0 +1,62 @@
+"""kill -9 of the services around a job: of the warm server, the projector, the API. The job runs on."""
+
+import signal
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from support.services import Services, running_services
+
+from infra.cli.checks import examine
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+async def test_a_job_does_not_notice_who_dies_around_it(tmp_path: Path) -> None:
+    async with running_services(tmp_path, "agent noop", "projector", "api") as services:
+        house = services.house
+        await house.ask("ml.noop.requested", "running", duration_s=6, steps=60)
+        await house.heard("ml.job.progressed", "running")
+
+        warm_server(services).kill()
+        await services.stop("projector", signal.SIGKILL)
+        told = await services.get("/api/ml/jobs/running/status", lambda job: job["status"] in ("pending", "running"))
+        assert told["job_id"] == "running", "the API reads without a projector"
+
+        await services.stop("api", signal.SIGKILL)
+        with pytest.raises(httpx.ConnectError):
+            await services.get("/healthz")
+        (finding,) = [found for found in await examine(services.settings) if found.name == "API"]
+        assert "omniscope-ml up" in (finding.remedy or "")
+
+        await services.start("projector", "projector")
+        await services.start("api", "api")
+        end = await house.ended("running")
+        assert (end.name, end.data["attempt"]) == ("ml.job.completed", 1)
+        for job_id in ("next", "one-more"):  # the first may find a process that was forked before
+            await house.ask("ml.noop.requested", job_id)
+            assert (await house.ended(job_id)).name == "ml.job.completed"
+        assert warm_server(services).is_running()
+        for job_id in ("running", "next", "one-more"):
+            told = await services.get(f"/api/ml/jobs/{job_id}/status", lambda job: job["status"] == "completed")
+            assert (told["attempt"], told["progress"]) == (1, 100)
+        starts = [event.subject for event in house.events if event.name == "ml.job.started"]
+        assert sorted(starts) == ["next", "one-more", "running"]
+
+
+async def test_jobs_do_not_wait_for_an_mlflow_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # the port «discard»: nobody is there
+    async with running_services(tmp_path, "agent noop", "projector", "api", "registrar") as services:
+        for number in range(3):
+            await services.house.ask("ml.noop.requested", f"job-{number}")
+        for number in range(3):
+            assert (await services.house.ended(f"job-{number}")).name == "ml.job.completed"
+            await services.get(f"/api/ml/jobs/job-{number}/status", lambda job: job["status"] == "completed")
+        assert services.processes["registrar"].returncode is None
+
+
+def warm_server(services: Services) -> psutil.Process:
+    agent = psutil.Process(services.processes["agent noop"].pid)
+    (found,) = [child for child in agent.children() if "infra.execution.warm" in child.cmdline()]
+    return found
