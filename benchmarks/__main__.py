@@ -6,7 +6,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("jobs", "execution", "projector", "api", "coverage", "evaluation")
+BENCHMARKS = ("jobs", "promises", "execution", "projector", "api", "coverage", "evaluation")
 #: They take a quarter of an hour to hours, and run only when they are asked for.
 LONG = ("time_limits", "referee")
 

@@ -59,13 +59,13 @@ class Arena:
 
 
 @asynccontextmanager
-async def arena(*kinds: str, slots: int = 2) -> AsyncIterator[Arena]:
-    """Everything started and warm; stopped at the end."""
+async def arena(*kinds: str, slots: int = 2, module: str = "infra.cli") -> AsyncIterator[Arena]:
+    """Everything started and warm; stopped at the end. `module`: whose main starts the worker."""
     with tempfile.TemporaryDirectory(prefix="omniscope-bench-") as folder:
         settings = Settings(data_dir=Path(folder), embedded_kafka_port=_free_port(), worker_slots=slots)
         async with EmbeddedBroker(settings.embedded_kafka_port, Path(folder) / "broker.log"):
             await ensure_topics(settings, wait_s=10)
-            worker = await _start_worker(settings, kinds)
+            worker = await _start_worker(settings, kinds, module)
             ears = AIOKafkaConsumer(
                 Topic.JOBS,
                 Topic.PROGRESS,
@@ -85,7 +85,7 @@ async def arena(*kinds: str, slots: int = 2) -> AsyncIterator[Arena]:
             await worker.wait()
 
 
-async def _start_worker(settings: Settings, kinds: tuple[str, ...]) -> asyncio.subprocess.Process:
+async def _start_worker(settings: Settings, kinds: tuple[str, ...], module: str) -> asyncio.subprocess.Process:
     """`omniscope-ml agent …`, returned when it says that it is ready."""
     reading, writing = os.pipe()
     told = {
@@ -96,7 +96,7 @@ async def _start_worker(settings: Settings, kinds: tuple[str, ...]) -> asyncio.s
     }
     with (settings.data_dir / "agent.log").open("wb") as log:
         worker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "infra.cli", "agent", *kinds),
+            *(sys.executable, "-m", module, "agent", *kinds),
             env=os.environ | told,
             pass_fds=[writing],
             stdout=log,
