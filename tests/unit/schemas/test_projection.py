@@ -178,6 +178,17 @@ async def test_a_failure_says_why(engine: AsyncEngine, log: Log) -> None:
     assert (job["started_at"], job["request"]) == (None, request())
 
 
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+async def test_an_early_end_keeps_how_far_the_job_came(engine: AsyncEngine, log: Log, end: str) -> None:
+    reached = {"percent": 45.0, "message": "Training epoch 45/100", "metrics": {"loss": 0.5}}
+    fact = failed(reached=reached) if end == "failed" else ended(reached=reached)
+    # The end alone tells it: words from jobs are kept for days, the row for ever.
+    log.add(f"ml.job.{end}", fact)
+    await apply_all(engine, log.records)
+    job = await row(engine)
+    assert (job["status"], job["progress"], job["metrics"]) == (end, 45.0, {"loss": 0.5})
+
+
 async def test_a_cancellation_names_who_asked(engine: AsyncEngine, log: Log) -> None:
     log.add("ml.job.cancelled", ended(requested_by="grace"))
     await apply_all(engine, log.records)
