@@ -9,8 +9,9 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -157,8 +158,9 @@ async def _lost_attempts(store: Readable, doubtful: Mapping[str, list[str]]) -> 
 
     async def of(job_id: str) -> list[str]:
         outcome = await store.get(f"jobs/{job_id}/outcome.json")
-        counts = json.loads(outcome)["artifacts"] if outcome else None
-        return [folder for folder in doubtful[job_id] if outcome and folder != counts]
+        if outcome is None or (end := _told(outcome, "artifacts")) is None:
+            return []
+        return [folder for folder in doubtful[job_id] if folder != end["artifacts"]]
 
     return await _all_of(of, doubtful)
 
@@ -168,10 +170,21 @@ async def _lost_saves(store: Readable, old: Mapping[str, list[str]]) -> list[str
 
     async def of(job_id: str) -> list[str]:
         latest = await store.get(f"jobs/{job_id}/checkpoints/latest.json")
-        counts = json.loads(latest)["folder"] if latest else None
-        return [folder for folder in old[job_id] if folder != counts]
+        if latest is None:
+            return old[job_id]
+        pointer = _told(latest, "folder")
+        return [folder for folder in old[job_id] if folder != pointer["folder"]] if pointer else []
 
     return await _all_of(of, old)
+
+
+def _told(raw: bytes, what: str) -> dict[str, Any] | None:
+    """What an object tells; None where it is damaged: who cannot tell what counts removes nothing."""
+    with suppress(ValueError):
+        told = json.loads(raw)
+        if isinstance(told, dict) and what in told:
+            return told
+    return None
 
 
 async def _all_of(of: Callable[[str], Awaitable[list[str]]], job_ids: Iterable[str]) -> list[str]:

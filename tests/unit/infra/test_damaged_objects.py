@@ -1,11 +1,15 @@
 """Objects of the store that cannot be read any more: what becomes of the job, and what a person reads."""
 
+import json
 from typing import Any
 
 import pytest
+from support.fakes import MemoryStore
 from support.lives import House, automl, noop
 
+from events.identifiers import model_id_of
 from infra.execution.messages import Finished
+from infra.jobs import janitor
 from infra.jobs.faults import LastResort
 from infra.jobs.lifecycle import Lifecycle
 
@@ -67,3 +71,24 @@ async def test_a_dataset_or_model_whose_record_is_damaged_is_named(tmp_path: Any
     assert error["reason"] == "store_damaged"
     assert "datasets/d/manifest.json" in error["message"]
     assert "upload the dataset again" in error["message"]
+
+
+@pytest.mark.parametrize("damage", [damage for damage in DAMAGES if damage])
+async def test_who_cannot_tell_what_counts_removes_nothing_and_tidies_the_rest(damage: bytes) -> None:
+    store = MemoryStore()
+    for job_id in ("damaged", "whole"):
+        for attempt in (1, 2):
+            for key in (f"jobs/{job_id}/attempts/{attempt}/claim.json", f"jobs/{job_id}/checkpoints/{attempt}-1/w"):
+                store.objects[key] = b"{}"
+            store.objects[f"models/{model_id_of(job_id)}/attempt-{attempt}/MLmodel"] = b""
+    counts = f"models/{model_id_of('whole')}/attempt-2"
+    store.objects["jobs/whole/outcome.json"] = json.dumps({"artifacts": counts}).encode()
+    store.objects["jobs/damaged/outcome.json"] = damage
+    found = await janitor.find(store)
+    assert counts.replace("attempt-2", "attempt-1") in found.folders
+    assert not [folder for folder in found.folders if model_id_of("damaged") in folder or folder == counts]
+
+    del store.objects["jobs/damaged/outcome.json"]
+    store.objects["jobs/damaged/checkpoints/latest.json"] = damage
+    found = await janitor.find(store)
+    assert not [folder for folder in found.folders if "damaged" in folder]
