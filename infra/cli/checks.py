@@ -105,8 +105,16 @@ async def _broker(settings: "Settings") -> list[Finding]:
         counts = await partition_counts(settings)
     except Exception as error:  # noqa: BLE001 - clients raise what they like
         return [_wrong("broker", error)]
-    which = "embedded: it forgets at restart" if settings.embedded_broker else settings.kafka_security_protocol
+    which = _kept(settings) if settings.embedded_broker else settings.kafka_security_protocol
     return [Finding("broker", f"answers at {settings.bootstrap_servers} ({which})"), _topics(counts, settings)]
+
+
+def _kept(settings: "Settings") -> str:
+    try:
+        megabytes = settings.broker_journal.stat().st_size / 1e6
+    except FileNotFoundError:
+        return "embedded: its log is not kept on this data directory"
+    return f"embedded: its log is kept in {settings.broker_journal}, {megabytes:.1f} MB"
 
 
 def _topics(counts: dict[str, int], settings: "Settings") -> Finding:

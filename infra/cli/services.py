@@ -11,9 +11,6 @@ from infra.cli.runtime import load_settings, run, stop_on_signals
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-#: A broker that starts a little later than its clients is no reason to give up.
-_BROKER_WAIT_S = 30.0
-
 
 def agent(
     names: Annotated[list[str], typer.Argument(metavar="KIND…|datasets|all", help="What to work on, e.g. automl.")],
@@ -111,28 +108,21 @@ async def _api(settings: "Settings") -> None:
 
 
 def broker() -> None:
-    """Run the embedded broker. It keeps everything in memory and forgets it when stopped."""
+    """Run the embedded broker. Its log is kept in DATA_DIR/broker.db and is there again after a restart."""
     settings = load_settings()
     _log()
     run(_broker(settings))
 
 
 async def _broker(settings: "Settings") -> None:
-    import asyncio
-
-    from infra.kafka.embedded import EmbeddedBroker
-    from infra.kafka.topics import ensure_topics
+    from infra.kafka.kept_broker import keep
     from infra.lifeline import tell_ready
 
     if not settings.embedded_broker:
         raise CliError("KAFKA_BOOTSTRAP_SERVERS names another broker: unset it to run the embedded one", ExitCode.USAGE)
-    stop = asyncio.create_task(stop_on_signals().wait())
-    settings.make_data_dir()
-    async with EmbeddedBroker(settings.embedded_kafka_port, settings.data_dir / "logs" / "broker-server.log") as server:
-        await ensure_topics(settings, wait_s=_BROKER_WAIT_S)
-        typer.echo(f"the embedded broker answers at {server.address}", err=True)
+
+    def ready() -> None:
+        typer.echo(f"the embedded broker answers at {settings.bootstrap_servers}", err=True)
         tell_ready()
-        ended = asyncio.create_task(server.wait())
-        await asyncio.wait([stop, ended], return_when=asyncio.FIRST_COMPLETED)
-        if ended.done() and not stop.done():
-            raise CliError(f"the embedded broker ended by itself with exit code {ended.result()}")
+
+    await keep(settings, stop_on_signals(), ready)

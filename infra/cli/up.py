@@ -74,11 +74,11 @@ def announce_json(settings: "Settings") -> None:
 
 
 def announce(settings: "Settings") -> None:
-    forgets = "  (embedded: it forgets everything when it stops)" if settings.embedded_broker else ""
+    kept = f"  (embedded: its log is kept in {settings.broker_journal})" if settings.embedded_broker else ""
     typer.echo(
         f"\nReady.\n"
         f"  API     {api_address(settings)}\n"
-        f"  broker  {settings.bootstrap_servers}{forgets}\n"
+        f"  broker  {settings.bootstrap_servers}{kept}\n"
         f"In another terminal:\n"
         f"{''.join(f'  {line}{chr(10)}' for line in exports(settings))}"
         f"  export OMNISCOPE_TOKEN=$({program()} token)\n"

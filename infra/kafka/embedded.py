@@ -1,6 +1,6 @@
 """The embedded broker: a real Kafka-protocol server in one binary, for one machine and no set-up.
 
-It keeps everything in memory: what must survive a restart belongs on Apache Kafka (KAFKA_BOOTSTRAP_SERVERS).
+By itself it keeps everything in memory; `kept_broker` writes its log down and brings it back.
 """
 
 import asyncio
@@ -138,6 +138,12 @@ class EmbeddedBroker:
             log.warning("the embedded broker did not stop within %g s and is killed", _STOP_S)
             self._signal(signal.SIGKILL)
             await process.wait()
+
+    async def kill(self) -> None:
+        """Ends the broker at once. What it holds is gone: write it down before."""
+        if self._process is not None and self._process.returncode is None:
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

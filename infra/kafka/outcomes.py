@@ -40,8 +40,13 @@ class KafkaOutcomes:
         await self._producer.stop()
 
     async def publish(self, topic: str, event: CloudEvent) -> None:
+        await self.publish_at(topic, event)
+
+    async def publish_at(self, topic: str, event: CloudEvent) -> tuple[int, int]:
+        """Publishes; the partition and the offset at which the event stands."""
         key = (event.subject or "").encode()
-        await self._send(topic, key, event.to_bytes(), headers_of(event))
+        placed = await self._send(topic, key, event.to_bytes(), headers_of(event))
+        return placed.partition, placed.offset
 
     async def bury(self, letter: DeadLetter) -> None:
         """Puts a record aside whole; one that is larger than any broker should have taken, by its beginning."""
@@ -55,11 +60,11 @@ class KafkaOutcomes:
             ).to_record()
             await self._send(Topic.DEAD_LETTERS, key, value, headers)
 
-    async def _send(self, topic: str, key: bytes, value: bytes | None, headers: list[Any]) -> None:
-        async def once() -> None:
+    async def _send(self, topic: str, key: bytes, value: bytes | None, headers: list[Any]) -> Any:
+        async def once() -> Any:
             producer = self._producer
             try:
-                await producer.send_and_wait(topic, value, key, headers=headers)
+                return await producer.send_and_wait(topic, value, key, headers=headers)
             except MessageSizeTooLargeError:
                 raise  # waiting makes it no smaller
             except KafkaError as error:
@@ -67,7 +72,7 @@ class KafkaOutcomes:
                     await self._renew(producer)
                 raise _NotTaken(f"{type(error).__name__}: {error}") from error
 
-        await patiently(once, f"publish on {topic}", only=_NotTaken)
+        return await patiently(once, f"publish on {topic}", only=_NotTaken)
 
     async def _renew(self, broken: AIOKafkaProducer) -> None:
         """A new producer in place of one whose sequence the broker no longer accepts."""

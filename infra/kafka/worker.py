@@ -23,7 +23,6 @@ from infra.jobs.faults import Carrier, LastResort
 from infra.jobs.intake import Intake
 from infra.jobs.lifecycle import Lifecycle
 from infra.jobs.retries import PatientStore
-from infra.jobs.revival import revive
 from infra.jobs.scratch import scratch
 from infra.jobs.slots import Slots
 from infra.jobs.tools import Tools
@@ -56,8 +55,6 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
     """Serves until `stop` is set (0), or until an agent dies (1): then its supervisor starts a new worker."""
     async with _tools(settings, names) as tools:
         epoch = await ensure_epoch(settings)
-        if settings.embedded_broker:
-            await revive(tools.store, tools.outcomes, epoch)
         slots = tools.slots
         agents = [_agent(name, tools, settings, epoch) for name in (*names, _CANCELLATION)]
         async with Cancellations(settings, tools.running) as heard, housekeeping(settings, tools.store):

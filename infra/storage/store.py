@@ -85,6 +85,15 @@ class ObjectStore:
             except FileNotFoundError:  # a file that went away while its directory was read
                 return await self.list(prefix)
 
+    async def written(self, prefix: str) -> dict[str, float]:
+        """Every key below `prefix` → Unix time at which it was written, by the storage's clock."""
+        with told_as_store_error(f"list {checked(prefix)}"):
+            try:
+                pages = [page async for page in obstore.list(self._backend, prefix)]
+            except FileNotFoundError:  # a file that went away while its directory was read
+                return await self.written(prefix)
+            return {entry["path"]: entry["last_modified"].timestamp() for page in pages for entry in page}
+
     async def delete_all(self, prefix: str) -> int:
         keys = await self.list(prefix)
         with told_as_store_error(f"delete {prefix}"):

@@ -37,7 +37,7 @@ _BROKER_WAIT_S = 30.0
 _SAVE_EVERY_S = 1.0
 #: How long what is under way may take after the registrar was told to stop.
 _GRACE_S = 2.0
-#: The embedded broker is stopped next, and forgets what nobody has written down.
+#: The embedded broker is stopped next: what is written down by then need not wait for the next start.
 _LAST_READING_S = 10.0
 
 
