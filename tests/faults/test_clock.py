@@ -11,13 +11,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 DAY_S = 24 * 3600
 
 
-async def test_no_job_ends_sooner_or_later_because_the_clock_was_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATASET_WAIT_S", "600")
+async def test_no_job_ends_sooner_or_later_because_the_clock_was_set(tmp_path: Path) -> None:
     with wall_clock(tmp_path) as clock:
         async with running_services(tmp_path) as services:
-            for name in ("agent noop,automl,datasets", "projector", "api"):
+            for name in ("agent noop", "projector", "api"):
                 await services.start(name, *name.split(), **clock.environment)
             house = services.house
             await house.ask("ml.noop.requested", "running", duration_s=5, steps=50, timeout_s=600)
