@@ -98,7 +98,9 @@ async def _create(client: Any, missing: list[TopicSpec], settings: Settings) -> 
     created: list[str] = []
     deadline = monotonic() + _PATIENCE_S
     while missing:
-        response = await client.create_topics([new_topic(spec.name, wanted_partitions(spec, settings), settings) for spec in missing])
+        response = await client.create_topics(
+            [new_topic(spec.name, wanted_partitions(spec, settings), settings) for spec in missing]
+        )
         codes = {error[0]: (error[1], error[2]) for error in response.topic_errors}
         created += [spec.name for spec in missing if codes[spec.name][0] == 0]
         missing = [spec for spec in missing if codes[spec.name][0] not in (0, _EXISTS)]
