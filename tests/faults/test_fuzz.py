@@ -12,6 +12,7 @@ import psutil
 import pytest
 from support.accounts import Accounts
 from support.odd_events import Odd, odd_events
+from support.odd_headers import send_any_header_names
 from support.services import Services, running_services
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -38,6 +39,7 @@ SERVED = (
 @asynccontextmanager
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Services]:
     monkeypatch.setenv("DATASET_WAIT_S", "0")
+    send_any_header_names(monkeypatch)
     async with running_services(tmp_path, WORKER, "projector", "api") as services:
         yield services
 

@@ -17,6 +17,8 @@ from events.errors import InvalidEvent
 from events.topics import Topic
 from events.vocabulary import EVENTS, EventType, identify, validate
 
+from .odd_headers import RawName
+
 Header = tuple[str, bytes | None]
 
 #: What a well-formed request of each type says; none of these datasets, models and files is there.
@@ -259,6 +261,10 @@ def _odd_headers(rng: random.Random, draft: _Draft) -> None:
     draft.headers.append((name, value))
 
 
+def _odd_header_name(rng: random.Random, draft: _Draft) -> None:
+    draft.headers.insert(0, (RawName(rng.choice(("x\xff", "\xc3", "ce_\xfe", "\xed\xa0\x80"))), b"value"))
+
+
 def _binary(rng: random.Random, draft: _Draft) -> None:
     """The binary mode, with one attribute that is odd or missing."""
     attributes = {f"ce_{name}": str(value).encode(errors="surrogatepass") for name, value in draft.body.items()}
@@ -286,7 +292,7 @@ def _odd_timestamp(rng: random.Random, draft: _Draft) -> None:
 _WAYS_IN_ORDER = [
     _another_value, _no_number, _missing_field, _extra_field, _odd_id, _odd_date, _wrong_type, _whole_data, _in_base64,
     _deep, _large, _binary, _said_twice, _bytes_changed, _cut, _other_encoding, _garbage, _odd_key, _odd_content_type,
-    _odd_headers, _other_topic, _odd_timestamp,
+    _odd_headers, _odd_header_name, _other_topic, _odd_timestamp,
 ]  # fmt: skip
 #: The commonest mistakes come more often.
 _WAYS = [way for way in _WAYS_IN_ORDER if way is not _large] + [_another_value] * 6 + [_bytes_changed] * 3
