@@ -61,6 +61,10 @@ async def test_every_odd_event_has_an_end_and_the_worker_goes_on(
         for job_id in good:
             assert (await services.house.ended(job_id)).name == "ml.job.completed", job_id
 
+        for job_id in accounts.kept():
+            intent = services.settings.data_dir / "artifacts" / "jobs" / job_id / "cancellation.json"
+            while not intent.exists():  # noqa: ASYNC110 - a file announces nothing
+                await asyncio.sleep(0.1)
         assert sum(accounts.closed.values()) + len(accounts.kept()) >= COUNT
         assert warm_server(worker) == warm, "the warm server was started again"
         assert services.processes[WORKER].returncode is None
