@@ -34,12 +34,16 @@ class Finding:
 
 async def examine(settings: "Settings") -> list[Finding]:
     """All checks, in the order in which one builds on another."""
+    from infra.cli import leftover_checks
+
     return [
         _python(),
         *_extras(),
         _data_dir(settings),
         _disk(settings),
         await _careful("store", lambda: _store(settings)),
+        await _careful("leftovers", lambda: leftover_checks.in_the_store(settings)),
+        await _careful("cache", lambda: leftover_checks.on_this_machine(settings)),
         *await _broker(settings),
         await _careful("database", lambda: _database(settings)),
         await _careful("API", lambda: _api(settings)),
