@@ -14,6 +14,7 @@ from infra.jobs.faults import Carrier
 from infra.jobs.retries import patiently
 from infra.settings import Settings
 
+from .closing import at_most
 from .faust_app import build
 from .log_epoch import read_epoch
 from .membership import Membership
@@ -62,8 +63,8 @@ class Agent:
     async def stop(self) -> None:
         """Stops what still runs, commits what is acknowledged and leaves the group, all within a time limit."""
         await self._tracker.close()
-        await _at_most(_COMMIT_S, self._app.consumer.commit())
-        await _at_most(_STOP_S, self._app.stop())
+        await at_most(_COMMIT_S, self._app.consumer.commit())
+        await at_most(_STOP_S, self._app.stop())
 
     async def _consume(self, stream: Any) -> None:
         stream = stream.noack()
@@ -91,13 +92,6 @@ class Agent:
         self._membership.settle()
         self._placed.set()
         self._assigned.set()
-
-
-async def _at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
-    """Returns when the work has come to its end or its time is up. Not wait_for, which waits on for what hangs."""
-    done, _ = await asyncio.wait([task := asyncio.ensure_future(work)], timeout=seconds)
-    if task in done and not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("not_stopped_in_order", error=repr(error))
 
 
 async def _first(*waits: Coroutine[Any, Any, Any]) -> None:

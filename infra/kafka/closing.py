@@ -1,7 +1,22 @@
-"""Ending an aiokafka consumer while the broker is away."""
+"""Ending what speaks to a broker while the broker is away: in order where that can be, in time always."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+async def at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
+    """Returns when the work has come to its end or its time is up. Not wait_for, which waits on for what hangs."""
+    done, _ = await asyncio.wait([task := asyncio.ensure_future(work)], timeout=seconds)
+    if task not in done:
+        task.cancel()
+        log.warning("not_stopped_in_time", after_s=seconds)
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("not_stopped_in_order", error=repr(error))
 
 
 async def stop(consumer: Any) -> None:

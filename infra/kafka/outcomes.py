@@ -14,10 +14,12 @@ from events.topics import LARGE_EVENT_BYTES, Topic
 from infra.jobs.retries import patiently
 from infra.settings import Settings
 
+from .closing import at_most
 from .connection import client_settings
 
 #: What is kept of a record that is too large to be put aside whole.
 _BEGINNING = 100_000
+_STOP_S = 5.0
 
 
 class _NotTaken(RuntimeError):
@@ -37,7 +39,8 @@ class KafkaOutcomes:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._producer.stop()
+        # It would wait for a broker that is away until it is back. What is still to be sent is told again.
+        await at_most(_STOP_S, self._producer.stop())
 
     async def publish(self, topic: str, event: CloudEvent) -> None:
         await self.publish_at(topic, event)
