@@ -17,6 +17,7 @@ from events.topics import Topic
 
 from . import arbiter, known_models
 from .catalogue import Manifest
+from .damage import StoreDamaged
 from .ports import Outcomes, Store
 
 log = structlog.get_logger(__name__)
@@ -128,8 +129,18 @@ def _is_manifest(key: str) -> bool:
     return key.startswith("datasets/") and key.endswith("/manifest.json")
 
 
-async def _all(items: list[str], do: Callable[[str], Awaitable[T]]) -> list[T]:
-    done: list[T] = []
+async def _all(items: list[str], do: Callable[[str], Awaitable[T]]) -> list[T | None]:
+    """What `do` makes of each; None where the store's record of it cannot be read."""
+
+    async def careful(item: str) -> T | None:
+        try:
+            return await do(item)
+        except (StoreDamaged, ValueError, LookupError, TypeError) as damage:
+            # One damaged object must not keep the house from starting. What still comes from the log says more.
+            log.error("store_damaged", of=item, error=f"{type(damage).__name__}: {damage}"[:300])
+            return None
+
+    done: list[T | None] = []
     for start in range(0, len(items), _AT_A_TIME):
-        done += await asyncio.gather(*(do(item) for item in items[start : start + _AT_A_TIME]))
+        done += await asyncio.gather(*(careful(item) for item in items[start : start + _AT_A_TIME]))
     return done

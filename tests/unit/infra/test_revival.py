@@ -166,3 +166,14 @@ async def test_a_dataset_that_was_registered_shortly_before_is_told_of_again() -
         await Catalogue(store).add(Manifest(dataset=dataset, event=event))
     await revive(store, outcomes, Left("same"), written(store, lately=NOW + 1))
     assert [(topic, event.subject) for topic, event in outcomes.events] == [(Topic.DATASETS, "lately")]
+
+
+async def test_what_is_damaged_keeps_nobody_else_from_being_told_again() -> None:
+    store, outcomes = MemoryStore(), Published()
+    for job_id in ("damaged", "unfinished"):
+        await claim(store, job_id, "old")
+    store.objects["jobs/damaged/request.json"] = b'{"content_sha'
+    store.objects["jobs/odd/request.json"] = b"[1]"
+    store.objects["datasets/d/manifest.json"] = b"{"
+    await revive(store, outcomes, Left("new"), written(store))
+    assert [event.subject for _, event in outcomes.events] == ["unfinished"]
