@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .diary import Kind
 from .evidence import Evidence, Heard
+from .repeats import frozen_during
 
 _UPLOAD_ENDS = ("ml.dataset.registered", "ml.dataset.rejected")
 _REFUSED = "ml.job.cancellation-refused"
@@ -15,11 +16,23 @@ def kills(evidence: Evidence, job: str) -> int:
     return sum(a.worker in killed and not a.released for a in evidence.stored(job).attempts.values())
 
 
+def freezes(evidence: Evidence, job: str) -> int:
+    """How many of its runs were on a worker that was frozen past its session: to the group it was dead as well."""
+    runs = evidence.runs_of.get(job, ())
+    return sum(frozen_during(evidence, run, run.last_seen) for run in runs)
+
+
+def given_up(evidence: Evidence) -> list[str]:
+    """Jobs that ended as `worker_lost`."""
+    return [job for job, ends in evidence.ends.items() if any(end.end == "failed:worker_lost" for end in ends)]
+
+
 def lost(evidence: Evidence) -> Iterator[str]:
-    """Given up as `worker_lost`, without its workers having been killed as often as it may be started."""
-    for job, ends in evidence.ends.items():
-        if any(end.end == "failed:worker_lost" for end in ends) and kills(evidence, job) < evidence.max_attempts:
-            yield f"{job}: given up after {kills(evidence, job)} kills, of {evidence.max_attempts} attempts"
+    """Given up, though fewer of its workers were killed or frozen out than it may be started."""
+    for job in given_up(evidence):
+        killed, frozen = kills(evidence, job), freezes(evidence, job)
+        if killed + frozen < evidence.max_attempts:
+            yield f"{job}: given up after {killed} kills and {frozen} freezes, of {evidence.max_attempts} attempts"
 
 
 def without_end(evidence: Evidence) -> Iterator[str]:

@@ -42,6 +42,10 @@ class Run:
     begun_wall: float
     came_to_end: bool
 
+    @property
+    def last_seen_wall(self) -> float:
+        return self.begun_wall + self.last_seen - self.begun
+
 
 @contextmanager
 def entered(ledger: Path, job: str, attempt: int) -> Iterator[None]:

@@ -74,11 +74,15 @@ def forbidden_overlaps(evidence: Evidence) -> Iterator[str]:
 
 
 def results_of_zombies(evidence: Evidence) -> Iterator[str]:
-    """The end that counts is that of a worker that was frozen while another ran the job."""
-    for pair in overlaps(evidence):
-        for run in pair:
-            outcome = evidence.stored(run.job).outcome
-            if _is_zombie(evidence, run) and outcome is not None and outcome["attempt"] == run.attempt:
+    """The end that counts is that of a worker that was frozen, decided while another ran the job in its place.
+
+    One that got the partition back from that other may end the job: it is no zombie any more.
+    """
+    for earlier, later in overlaps(evidence):
+        for run, other in ((earlier, later), (later, earlier)):
+            stored = evidence.stored(run.job)
+            counts = stored.outcome is not None and stored.outcome["attempt"] == run.attempt
+            if counts and _is_zombie(evidence, run) and other.last_seen_wall > stored.decided_at:
                 yield f"{run.job}: attempt {run.attempt}"
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from . import repeats
+from . import ends, repeats
 from .diary import Kind
 from .evidence import Evidence
 from .plan import Plan
@@ -34,6 +34,9 @@ def _jobs(evidence: Evidence) -> Iterator[str]:
     reasons = Counter(told[0].end.partition(":")[2] for told in evidence.ends.values())
     reasons.pop("", None)
     yield _row("  failed, by reason", _counted(reasons))
+    for job in ends.given_up(evidence):
+        lost = f"{ends.kills(evidence, job)} kills, {ends.freezes(evidence, job)} freezes"
+        yield _row("  given up as worker_lost", f"{job} ({lost})")
     yield _row("uploads", sum(wish.is_upload for wish in evidence.wishes))
     yield _row("repeated requests", sum(wish.recipe == "repetition" for wish in evidence.wishes))
     yield _row("cancellations", sum(wish.recipe == "cancellation" for wish in evidence.wishes))

@@ -133,11 +133,12 @@ def two_at_once() -> Evidence:
     return replace(known, store={**known.store, "again": stored}, runs=overlapping)
 
 
-def a_zombie(result_of: int) -> Evidence:
+def a_zombie(result_of: int, decided_at: float = 130.0) -> Evidence:
     """`again` runs on a frozen worker (attempt 1) and on another (attempt 2) at once; attempt `result_of` counts."""
     known = good()
     attempts = {1: Attempt(FROZEN, released=False), 2: Attempt(TAKER, released=False)}
-    stored = replace(known.store["again"], attempts=attempts, outcome=outcome(result_of, "again-ended"))
+    told = outcome(result_of, "again-ended")
+    stored = replace(known.store["again"], attempts=attempts, outcome=told, decided_at=decided_at)
     end = {"again-ended": result_of}
     log = [replace(h, data={"attempt": end[h.id]}) if h.id in end else h for h in known.log]
     return replace(
@@ -182,7 +183,7 @@ PLANTED: dict[str, Callable[[], Evidence]] = {
     "runs repeated after outcome.json existed": repeated_after_its_end,
     "runs repeated without a kill, a freeze or a hand-over": repeated_for_no_reason,
     "overlapping runs, frozen zombies apart": two_at_once,
-    "results of frozen zombies that count": lambda: a_zombie(result_of=1),
+    "results of frozen zombies that count": lambda: a_zombie(result_of=1, decided_at=118.1),
     "runs that no event tells of": lambda: without_event("s2"),
     "jobs completed without a run": lambda: replace(good(), runs=good().runs[1:]),
     "API rows that differ from the log": lambda: replace(good(), rows=[row("once", 1), row("again", 1)]),
@@ -233,6 +234,25 @@ def test_a_job_with_no_end_at_all_is_named_with_what_it_was() -> None:
 
 def test_a_frozen_zombie_may_run_beside_another_if_its_result_does_not_count() -> None:
     assert judge(a_zombie(result_of=2)).is_good
+
+
+def test_who_was_frozen_and_got_its_partition_back_may_end_the_job() -> None:
+    # The other was given back at 129.9, before the end was decided.
+    assert judge(a_zombie(result_of=1, decided_at=130.0)).is_good
+
+
+def test_a_worker_that_was_frozen_past_its_session_is_a_lost_one() -> None:
+    evidence = given_up()
+    attempts = {
+        1: Attempt(KILLED, released=False),
+        2: Attempt(KILLED, released=False),
+        3: Attempt(FROZEN, released=True),
+    }
+    again = replace(evidence.store["again"], attempts=attempts)
+    frozen = run("again", 3, 115.0, 118.0, came_to_end=False)
+    killed = replace(evidence, store={**evidence.store, "again": again})
+    assert judge(killed).broken["lost jobs"] == ["again: given up after 2 kills and 0 freezes, of 3 attempts"]
+    assert not judge(replace(killed, runs=[*killed.runs, frozen])).broken["lost jobs"]
 
 
 def test_a_run_on_a_worker_that_was_frozen_at_another_time_is_no_zombie() -> None:
