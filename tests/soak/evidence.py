@@ -80,8 +80,8 @@ class Evidence:
     models: list[dict[str, Any]] = field(default_factory=list)
     left_in_jobs: list[str] = field(default_factory=list)
     left_over: list[str] = field(default_factory=list)
-    #: What `omniscope-ml rebuild` said, where this version has it.
-    rebuild: str | None = None
+    #: What `omniscope-ml rebuild --json` said, where this version has it.
+    rebuild: dict[str, Any] | None = None
     seconds: float = 0.0
 
     @cached_property

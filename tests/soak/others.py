@@ -80,5 +80,9 @@ def _without_broker(evidence: Evidence, end: End) -> bool:
 
 def not_rebuilt(evidence: Evidence) -> Iterator[str]:
     """What `rebuild` made of the log is not what stood in the tables."""
-    if evidence.rebuild is not None and "identical" not in evidence.rebuild:
-        yield evidence.rebuild[:500]
+    told = evidence.rebuild
+    if told is None or told["identical"]:
+        return
+    yield from (str(table) for table in told.get("tables", ()) if not table["identical"])
+    if "complaint" in told:
+        yield told["complaint"][-500:]

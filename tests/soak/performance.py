@@ -1,6 +1,7 @@
 """One soak from beginning to end: set the stage, let traffic and faults happen, wait, collect the evidence, judge."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,6 +9,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
+from typing import Any
+
+from infra.cli.main import app
 
 from . import collecting, ledger, processes, wishes
 from .evidence import Evidence
@@ -62,18 +66,18 @@ async def _collect(stage: Stage, asked: list[wishes.Wish]) -> Evidence:
     return replace(evidence, rows=rows, models=models, rebuild=await _rebuild(stage))
 
 
-async def _rebuild(stage: Stage) -> str | None:
+async def _rebuild(stage: Stage) -> dict[str, Any] | None:
     """What `omniscope-ml rebuild` says; None where this version has no such command."""
-    if find_spec("infra.cli.rebuild") is None:
+    if "rebuild" not in {command.name or command.callback.__name__ for command in app.registered_commands}:
         return None
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "infra.cli", "rebuild"),
+        *(sys.executable, "-m", "infra.cli", "rebuild", "--json"),
         env=stage.environment(),
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
     )
-    said, _ = await process.communicate()
-    return said.decode() + (f" (exit code {process.returncode})" if process.returncode else "")
+    told, complaint = await process.communicate()
+    return json.loads(told) if process.returncode == 0 else {"identical": False, "complaint": complaint.decode()}
 
 
 async def _left_over(folder: Path) -> list[str]:

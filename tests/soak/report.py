@@ -53,6 +53,8 @@ def _faults(evidence: Evidence) -> Iterator[str]:
 
 def _runs(evidence: Evidence) -> Iterator[str]:
     yield ""
+    told = evidence.rebuild
+    yield _row("rebuild", "not in this version" if told is None else "identical" if told["identical"] else "DIFFERENT")
     yield _row("runs in the ledger", len(evidence.runs))
     again = Counter(why or "for no reason" for _, why in repeats.before_the_outcome(evidence))
     yield _row("runs repeated before outcome.json existed", f"{sum(again.values())} ({_counted(again) or 'none'})")

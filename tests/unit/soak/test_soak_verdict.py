@@ -193,7 +193,7 @@ PLANTED: dict[str, Callable[[], Evidence]] = {
     "services that ended by themselves": lambda: replace(
         good(), diary=Diary(good().diary.faults, [End("worker-1", 5, 1, 110.0, asked=False)])
     ),
-    "differences after a rebuild": lambda: replace(good(), rebuild="2 rows differ"),
+    "differences after a rebuild": lambda: replace(good(), rebuild={"identical": False, "complaint": "no broker"}),
     "faults that hit nobody": lambda: replace(good(), diary=Diary(good().diary.faults[:-1])),
 }
 
@@ -285,6 +285,15 @@ def test_a_service_that_cannot_start_without_a_broker_has_not_died() -> None:
     assert not broken(230.0, served=False)
     assert broken(230.0, served=True)
     assert broken(150.0, served=False)
+
+
+def test_a_table_that_a_rebuild_changed_is_named() -> None:
+    tables = [{"table": "training_jobs", "identical": False, "different": 2}, {"table": "datasets", "identical": True}]
+    (told,) = judge(replace(good(), rebuild={"identical": False, "tables": tables})).broken[
+        "differences after a rebuild"
+    ]
+    assert "training_jobs" in told
+    assert judge(replace(good(), rebuild={"identical": True, "tables": []})).is_good
 
 
 def test_a_row_that_nobody_asked_for_differs_from_the_log() -> None:
