@@ -22,14 +22,14 @@ async def in_the_store(settings: "Settings") -> Finding:
         return Finding("leftovers", "cannot be looked at without the extra [worker]")
     from infra.jobs import janitor
     from infra.jobs.ports import StoreError
-    from infra.storage.short_look import ShortLook
+    from infra.storage.short_look import ShortLook, TimeIsUp
 
     try:
         look = ShortLook(settings.artifacts, _LOOK_S)
         litter = await janitor.find(look)
     except StoreError as error:
         return Finding("leftovers", f"{settings.artifacts}: {error}", "correct what ARTIFACTS_URI names, or its rights")
-    except TimeoutError:
+    except TimeIsUp:
         return Finding("leftovers", f"{settings.artifacts} is too large, or too slow, to be looked through in a moment")
     overdue = [folder for folder in litter.folders if look.seconds_since_change(folder) > _OVERDUE_S]
     told = f"{settings.artifacts} holds {counted(len(litter.attempts), 'attempt')} that did not count"

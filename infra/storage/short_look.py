@@ -14,10 +14,14 @@ from .backends import open_backend
 from .errors import told_as_store_error
 
 
+class TimeIsUp(Exception):
+    """The store is too large, or too slow, to be looked through in the time."""
+
+
 class ShortLook:
     """`list` and `get` of `infra.jobs.ports.Store`. All of it together takes about `seconds` at most.
 
-    Each method raises StoreError where the storage fails, and TimeoutError when the time is up.
+    Each method raises StoreError where the storage fails, and TimeIsUp.
     """
 
     def __init__(self, uri: str, seconds: float) -> None:
@@ -59,4 +63,4 @@ class ShortLook:
 
     def _keep_time(self) -> None:
         if time.monotonic() > self._until:
-            raise TimeoutError
+            raise TimeIsUp
