@@ -35,6 +35,11 @@ class Batch:
     is_hole: bool
     data: bytes
 
+    @property
+    def newest_ms(self) -> int:
+        """The greatest timestamp of its records, as their publisher told it; 0 for a hole."""
+        return int.from_bytes(self.data[35:43], signed=True)
+
 
 def split(data: bytes) -> list[Batch]:
     """The batches in a fetch's bytes; one that is cut off at the end is left out."""

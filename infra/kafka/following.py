@@ -18,7 +18,7 @@ from .plain_client import Partition, PlainClient
 log = structlog.get_logger(__name__)
 
 #: Between two looks. Nothing announces a record, and a fetch that waits costs this broker more than many that do not.
-_PAUSE_S = 0.005
+_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.05
 #: How often to look for topics, and for what the groups have committed.
 _LOOK_AROUND_S = 0.5

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .batches import Batch, BrokenBatch, check
+from .batches import Batch, BrokenBatch, check, holes
 from .journal_file import LOCK_S, inspect, make, told
 from .plain_client import Partition
 
@@ -139,14 +139,7 @@ class Journal:
         """
         with self._transaction():
             ids = self._know(topics)
-            self._db.executemany(
-                "INSERT OR IGNORE INTO batch VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    (ids[topic], number, batch.base, batch.next, batch.is_hole, batch.data)
-                    for (topic, number), these in batches.items()
-                    for batch in these
-                ),
-            )
+            self._add((ids[topic], number, one) for (topic, number), these in batches.items() for one in these)
             if committed is not None:
                 self._db.execute("DELETE FROM committed")
                 self._db.executemany(
@@ -160,10 +153,38 @@ class Journal:
             if complete_ms is not None:
                 self._db.execute("UPDATE state SET complete_ms = ?", (complete_ms,))
 
+    def trim(self, topic: str, before_ms: int) -> int:
+        """Puts holes in place of what is older, from the head of each partition on; returns how many offsets went.
+
+        What follows keeps its offsets. The file does not get smaller: its room is used again.
+        """
+        old: dict[int, list[Batch]] = {}
+        with told(self.path):
+            newer: set[int] = set()
+            for number, batch in self._rows(topic):
+                if number not in newer and batch.newest_ms < before_ms:
+                    old.setdefault(number, []).append(batch)
+                else:
+                    newer.add(number)
+        old = {number: batches for number, batches in old.items() if not all(batch.is_hole for batch in batches)}
+        with self._transaction():
+            (id_,) = self._db.execute("SELECT id FROM topic WHERE name = ?", (topic,)).fetchone() or (0,)
+            for number, batches in old.items():
+                end = batches[-1].next
+                self._db.execute("DELETE FROM batch WHERE topic = ? AND partition = ? AND base < ?", (id_, number, end))
+                self._add((id_, number, batch) for batch in holes(0, end))
+        return sum(batches[-1].next for batches in old.values())
+
     def forget(self, topic: str) -> None:
         """Removes what is known of a topic that was deleted and, perhaps, made anew."""
         with self._transaction():
             self._know({name: count for name, count in self.topics().items() if name != topic})
+
+    def _add(self, batches: Iterable[tuple[int, int, Batch]]) -> None:
+        self._db.executemany(
+            "INSERT OR IGNORE INTO batch VALUES (?, ?, ?, ?, ?, ?)",
+            ((id_, number, batch.base, batch.next, batch.is_hole, batch.data) for id_, number, batch in batches),
+        )
 
     def _know(self, topics: Mapping[str, int]) -> dict[str, int]:
         """Makes these the known topics; their ids."""

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from aiokafka.errors import KafkaError
 
-from events.topics import Topic
+from events.topics import TOPICS, Topic
 from infra.jobs.ports import StoreError
 from infra.jobs.retries import PatientStore, patiently
 from infra.jobs.revival import revive
@@ -48,8 +48,17 @@ async def keep(settings: Settings, stop: asyncio.Event, ready: Callable[[], None
     settings.make_data_dir()
     journal = await asyncio.to_thread(Journal.open, settings.broker_journal)
     with closing(journal):
+        await asyncio.to_thread(_trim, journal)
         async with _restored(settings, journal) as (server, client):
             await _serve(settings, journal, server, client, stop, ready)
+
+
+def _trim(journal: Journal) -> None:
+    """This broker keeps everything for ever; what need not be kept is not restored."""
+    now_ms = time.time_ns() // 1_000_000
+    for spec in TOPICS:
+        if spec.retention_ms >= 0 and (gone := journal.trim(spec.name, now_ms - spec.retention_ms)):
+            log.info("log_trimmed", topic=spec.name.value, offsets=gone)
 
 
 @dataclass(frozen=True, slots=True)

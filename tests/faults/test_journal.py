@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -143,10 +144,21 @@ async def test_a_request_that_was_claimed_and_then_lost_comes_again(tmp_path: Pa
         assert [event.id for event in events if event.subject == "told-and-lost"] == [lost.id]
 
 
+async def test_a_broker_that_is_restarted_alone_holds_nobody_up(tmp_path: Path) -> None:
+    async with running_services(tmp_path, "agent noop", "projector", "api") as services:
+        house = services.house
+        await house.ask("ml.noop.requested", "long", duration_s=6)
+        await house.heard("ml.job.started", "long")
+        await services.stop("broker")
+        await services.start("broker", "broker")
+        await house.ask("ml.noop.requested", "after")
+        for job_id in ("after", "long"):
+            assert ((await house.ended(job_id)).data["attempt"]) == 1, "it was started again"
+            await services.get(f"/api/ml/jobs/{job_id}/status", lambda job: job["status"] == "completed")
+
+
 def mark_as_cut_off(journal: Path) -> None:
     """A copy made after a clean end says so; this one stands for what a kill leaves."""
-    import sqlite3
-
     with sqlite3.connect(journal) as db:
         db.execute("UPDATE state SET ended_well = 0")
     db.close()

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -152,6 +153,23 @@ async def next_after(settings: Settings, offset: int) -> int:
         reader.assign([PLACE])
         reader.seek(PLACE, offset)
         return int((await reader.getone()).offset)
+
+
+async def test_progress_older_than_a_week_is_gone_and_all_else_stands_where_it_stood(settings: Settings) -> None:
+    async with kept(settings), producer(settings) as sending:
+        await fill(settings)
+        long_ago, now = 1_000_000, int(time.time() * 1000)
+        for timestamp, count in ((long_ago, 1500), (now, 1), (long_ago, 1), (now, 1)):
+            for _ in range(count):
+                await sending.send(Topic.PROGRESS, b"progress", partition=0, timestamp_ms=timestamp)
+            await sending.flush()
+        before, groups = await contents(settings)
+    old = {(Topic.PROGRESS, 0, offset) for offset in range(1500)}
+    for _ in range(2):
+        async with kept(settings):
+            records, committed = await contents(settings)
+            assert {place: record for place, record in before.items() if place not in old} == records
+            assert committed == groups
 
 
 async def test_a_topic_that_was_deleted_does_not_come_back_and_one_made_anew_is_new(settings: Settings) -> None:
