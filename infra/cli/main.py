@@ -7,7 +7,22 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import cancel, datasets, demo, doctor, jobs, models, promote, rerun, services, submit, token, try_it, up
+from infra.cli import (
+    cancel,
+    datasets,
+    demo,
+    dlq,
+    doctor,
+    jobs,
+    models,
+    promote,
+    rerun,
+    services,
+    submit,
+    token,
+    try_it,
+    up,
+)
 from infra.cli.errors import ExitCode, debugging, explain
 
 
@@ -69,6 +84,7 @@ app.command()(up.up)
 app.command()(demo.demo)
 app.add_typer(datasets.app, name="dataset")
 app.add_typer(submit.app, name="submit")
+app.add_typer(dlq.app, name="dlq")
 app.command()(jobs.watch)
 app.command()(jobs.jobs)
 app.command()(models.models)
