@@ -23,6 +23,7 @@ from pydantic_core import to_json
 from handlers.contract import Outputs
 
 from .failures import as_failed, refuse_import, refuse_request
+from .full_disks import distrust_a_full_disk
 from .messages import Started, Task
 from .processes import end_with_parent
 from .reporting import Reporter
@@ -53,7 +54,9 @@ def _outcome(task: Task, reporter: Reporter) -> Any:
         request = _request(task)
         outputs = Outputs(task.out_dir, task.keep_dir)
         reporter.say(Started(pid=os.getpid()))
-        return as_finished(run(request, task.inputs, outputs, reporter))
+        result = run(request, task.inputs, outputs, reporter)
+        distrust_a_full_disk(task.out_dir)
+        return as_finished(result)
     except BaseException as error:  # noqa: BLE001 - a handler that calls sys.exit() has an outcome too
         return as_failed(error, task.out_dir)
 

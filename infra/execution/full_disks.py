@@ -21,6 +21,16 @@ def disk_ran_full(error: BaseException, out_dir: Path | None = None) -> bool:
     return any(map(_tells, _family(error))) or (out_dir is not None and _is_full(out_dir))
 
 
+def distrust_a_full_disk(out_dir: Path) -> None:
+    """Looks at the disk that a result was just written to: some libraries write half a file without a word.
+
+    Raises:
+        OSError: it is full.
+    """
+    if _is_full(out_dir):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(out_dir))
+
+
 def _tells(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in _FULL:
         return True

@@ -10,6 +10,7 @@ from support.fakes import HeldLease, MemoryStore, RecordedOutcomes, ScriptedExec
 from events.envelope import CloudEvent, full_type, headers_of
 from events.errors import OmniScopeError, ReasonCode
 from events.topics import Topic
+from infra.execution.executor import ExecutorError
 from infra.execution.messages import Crashed, Failed, Finished
 from infra.jobs.catalogue import Catalogue
 from infra.jobs.delivery import Delivery
@@ -121,3 +122,14 @@ async def test_what_cannot_be_a_dataset_is_rejected_with_a_reason(
     again = House(tmp_path, door, script)
     await again.handle(**data)
     assert [event.id for _, event in again.outcomes.events] == ids, "told twice, it is two events"
+
+
+async def test_a_full_disk_rejects_no_upload(tmp_path: Path) -> None:
+    full = Failed(reason="handler_error", message="no space is left", infrastructure=True)
+    house = House(tmp_path, Door(), [full], [PROFILE])
+    with pytest.raises(ExecutorError, match="no space"):
+        await house.handle()
+    assert house.outcomes.events == []
+    await house.handle()
+    assert house.outcomes.one("ml.dataset.registered").subject == "cohort"
+    assert list(tmp_path.iterdir()) == []
