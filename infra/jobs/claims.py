@@ -7,6 +7,7 @@ Both are decided by the store's atomic create-if-absent, so it does not matter h
     jobs/<job_id>/attempts/<n>/released.json …and given back on purpose: it does not count
 """
 
+import asyncio
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,6 +21,10 @@ from events.vocabulary import Identified, identify
 from .damage import of_a_job, readable
 from .delivery import Delivery
 from .ports import Store
+
+#: Seconds a start waits for the attempt before it to be given back, and between two looks.
+GIVE_BACK_S = 1.0
+_LOOK_AGAIN_S = 0.05
 
 
 class Ownership(Enum):
@@ -101,14 +106,30 @@ class AttemptsUsedUp(OmniScopeError):
         self.number = number
 
 
+async def _given_back(store: Store, job_id: str, worker: str) -> dict[int, bool]:
+    """The attempts so far, when the last one has been given back or had time enough: then its worker is dead or frozen.
+
+    When partitions move, the old owner and the new one hear of it in the same moment, and ending a job takes longer
+    than beginning one: without this the two would run side by side.
+    """
+    attempts, patience = await _attempts(store, job_id), GIVE_BACK_S
+    while (latest := max(attempts, default=0)) and not attempts[latest] and patience > 0:
+        if _said(await store.get(_attempt_key(job_id, latest, "claim")), "worker") == worker:
+            break
+        await asyncio.sleep(_LOOK_AGAIN_S)
+        patience -= _LOOK_AGAIN_S
+        attempts = await _attempts(store, job_id)
+    return attempts
+
+
 async def start_attempt(store: Store, job_id: str, worker: str, token: str, limit: int) -> int:
     """Claims the next attempt and returns its number, from 1. `token` is this start's own.
 
     Raises:
         AttemptsUsedUp: `limit` attempts were started, and none was given back or came to an end.
     """
+    attempts = await _given_back(store, job_id, worker)
     while True:
-        attempts = await _attempts(store, job_id)
         died = sum(not released for released in attempts.values())
         if died >= limit:
             raise AttemptsUsedUp(died)
@@ -116,8 +137,9 @@ async def start_attempt(store: Store, job_id: str, worker: str, token: str, limi
         ours = json.dumps({"worker": worker, "token": token, "at": datetime.now(UTC).isoformat()}).encode()
         key = _attempt_key(job_id, number, "claim")
         # Where the answer to a successful create was lost and it was repeated, what stands there is ours.
-        if await store.create(key, ours) or _token(await store.get(key)) == token:
+        if await store.create(key, ours) or _said(await store.get(key), "token") == token:
             return number
+        attempts = await _attempts(store, job_id)
 
 
 async def latest_attempt(store: Store, job_id: str) -> int:
@@ -128,7 +150,7 @@ async def latest_attempt(store: Store, job_id: str) -> int:
 async def release_attempt(store: Store, job_id: str, token: str) -> None:
     """Gives back on purpose what was started with `token`, if anything: it is not held against the job."""
     for number, released in (await _attempts(store, job_id)).items():
-        if not released and _token(await store.get(_attempt_key(job_id, number, "claim"))) == token:
+        if not released and _said(await store.get(_attempt_key(job_id, number, "claim")), "token") == token:
             await store.create(_attempt_key(job_id, number, "released"), b"{}")
 
 
@@ -146,8 +168,8 @@ def _attempt_key(job_id: str, number: int, name: str) -> str:
     return f"jobs/{job_id}/attempts/{number}/{name}.json"
 
 
-def _token(claim: bytes | None) -> str | None:
+def _said(claim: bytes | None, name: str) -> str | None:
     """None also where the claim cannot be read: then it is somebody else's, and the number is taken."""
     with suppress(ValueError, LookupError, TypeError):
-        return str(json.loads(claim)["token"]) if claim else None
+        return str(json.loads(claim)[name]) if claim else None
     return None

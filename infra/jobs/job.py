@@ -40,6 +40,8 @@ class Job:
     lease: Lease
     attempt: int = 0
     started_at: datetime | None = None
+    #: This start's own name: what was claimed with it is ours to give back.
+    token: str = field(default_factory=new_id)
     #: Its last word on this worker.
     reached: Reached | None = None
     #: Where its time on this worker went, in seconds by phase.

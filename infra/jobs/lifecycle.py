@@ -5,12 +5,12 @@ thing. When `handle` returns, the delivery may be acknowledged; when it raises o
 again, and every step finds out what was done before.
 """
 
+import asyncio
 from typing import Any
 
 import structlog
 
 from events.errors import InvalidEvent, OmniScopeError, ReasonCode
-from events.identifiers import new_id
 from events.outcomes import DatasetRegistered, Failure, JobProgressed
 from events.requests import JobRequested
 from events.topics import JobKind
@@ -80,11 +80,19 @@ class Lifecycle:
         job.lap("own")
         proposal = outcome or (await self._stopped(job, asked) if asked else await self._carry_out(job))
         with self._tools.slots.busy():
-            await job.lease.held()  # whoever was frozen decides nothing before it knows whose job it is
-            outcome = outcome or await arbiter.decide(self._store, endings.tellable(job, proposal))
+            outcome = outcome or await self._decide(job, proposal)
             await self._tell(job, outcome)
             await self._clear_up(job, outcome)
         log.info("job_ended", job_id=job.id, status=outcome.status.value, attempt=outcome.attempt)
+
+    async def _decide(self, job: Job, proposal: Outcome) -> Outcome:
+        """The end that counts. Whoever was frozen decides nothing before it knows whose job it is."""
+        try:
+            await job.lease.held()
+            return await arbiter.decide(self._store, endings.tellable(job, proposal))
+        except asyncio.CancelledError:
+            await self._give_back(job)
+            raise
 
     async def _carry_out(self, job: Job) -> Outcome:
         """Does what was asked and proposes how it ended."""
@@ -127,10 +135,10 @@ class Lifecycle:
 
     async def _attempt(self, job: Job, work: Work) -> Outcome:
         """Starts the job once. If it is given up for no fault of the job, the attempt does not count."""
-        tools, token = self._tools, new_id()
+        tools = self._tools
         try:
             job.attempt = await shielded(
-                claims.start_attempt(self._store, job.id, tools.worker, token, tools.max_attempts)
+                claims.start_attempt(self._store, job.id, tools.worker, job.token, tools.max_attempts)
             )
             job.lap("claim")
             log.info("job_started", job_id=job.id, kind=job.kind.value, attempt=job.attempt)
@@ -151,8 +159,11 @@ class Lifecycle:
             raise
         except BaseException:
             # Cancelled, or the disk, the store or the warm server failed.
-            await shielded(claims.release_attempt(self._store, job.id, token))
+            await self._give_back(job)
             raise
+
+    async def _give_back(self, job: Job) -> None:
+        await shielded(claims.release_attempt(self._store, job.id, job.token))
 
     async def _work(self, job: Job, work: Work, place: Workplace, teller: ProgressTeller) -> Outcome:
         """Stage, run, commit."""

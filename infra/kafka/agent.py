@@ -77,6 +77,8 @@ class Agent:
         self._membership.unsettle()
 
     async def _on_assigned(self, app: Any, assigned: Any, **_: Any) -> None:
+        # First of all: whoever has the others by now begins their jobs in this moment.
+        self._tracker.keep_only((place.topic, place.partition) for place in assigned)
         epoch = await patiently(
             lambda: read_epoch(self._settings),
             "read the log's name",
@@ -88,7 +90,6 @@ class Agent:
             self._other_log.set()
             await self._tracker.close()
             return
-        self._tracker.keep_only((place.topic, place.partition) for place in assigned)
         self._membership.settle()
         self._placed.set()
         self._assigned.set()

@@ -237,6 +237,43 @@ async def test_a_job_that_was_ended_while_it_waited_for_a_slot_never_starts(tmp_
     await asyncio.gather(first, return_exceptions=True)
 
 
+async def test_what_is_lost_between_the_end_of_the_work_and_the_decision_does_not_count(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE], [DONE])
+    job = asyncio.create_task(house.handle(noop()))
+    await house.executor.submitted.wait()
+    house.lease.sure.clear()  # the broker is away
+    await house.executor.runs[0].heard_out.wait()
+    job.cancel()  # it is back, and the partition is somebody else's
+    await asyncio.gather(job, return_exceptions=True)
+    assert "jobs/job-1/outcome.json" not in house.store.objects
+    assert "jobs/job-1/attempts/1/released.json" in house.store.objects
+    house.lease.sure.set()
+    await house.handle(noop())
+    assert house.outcomes.one("ml.job.completed").data["attempt"] == 2
+
+
+async def test_a_start_waits_for_the_one_before_to_be_given_back(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE])
+    await house.store.create("jobs/job-1/attempts/1/claim.json", b'{"worker": "w0", "token": "t0"}')
+    job = asyncio.create_task(house.handle(noop()))
+    await house.store.written("jobs/job-1/request.json")
+    await asyncio.sleep(0.1)  # nothing tells that somebody waits
+    assert not house.executor.submitted.is_set()
+    await house.store.create("jobs/job-1/attempts/1/released.json", b"{}")
+    await job
+    assert house.outcomes.one("ml.job.completed").data["attempt"] == 2
+
+
+async def test_a_dead_worker_gives_nothing_back_and_is_waited_for_a_moment_only(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.jobs.claims.GIVE_BACK_S", 0.1)
+    house = House(tmp_path, [DONE])
+    await house.store.create("jobs/job-1/attempts/1/claim.json", b'{"worker": "w0", "token": "t0"}')
+    await house.handle(noop())
+    assert house.outcomes.one("ml.job.completed").data["attempt"] == 2
+
+
 async def test_a_time_limit_asks_softly_and_then_kills(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.jobs.deadline.GRACE_S", 0.0)
     house = House(tmp_path, [])
