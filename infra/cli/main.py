@@ -16,6 +16,7 @@ from infra.cli import (
     jobs,
     models,
     promote,
+    rebuild,
     rerun,
     services,
     submit,
@@ -92,6 +93,7 @@ app.command()(rerun.rerun)
 app.command()(cancel.cancel)
 app.command()(promote.promote)
 app.command("datasets")(datasets.list_datasets)
+app.command()(rebuild.rebuild)
 app.command()(token.token)
 app.command()(doctor.doctor)
 for service in (services.agent, services.projector, services.registrar, services.api, services.broker):
