@@ -1,11 +1,11 @@
 """kill -9 of all processes at once, and up again: what had ended is there, what had not runs, nothing is doubled."""
 
 import asyncio
-import os
 import shutil
 import signal
 import sqlite3
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -28,10 +28,10 @@ ENDS = ("ml.job.completed", "ml.job.failed", "ml.job.cancelled")
 async def kill_everything(up: Up) -> None:
     """All processes at once, as if the machine's power went: none of them learns that another has died."""
     family = [*psutil.Process(up.process.pid).children(recursive=True), psutil.Process(up.process.pid)]
-    for process in family:
-        process.suspend()
-    for process in family:
-        os.kill(process.pid, signal.SIGKILL)
+    for end in (psutil.Process.suspend, psutil.Process.kill):
+        for process in family:
+            with suppress(psutil.NoSuchProcess):  # a job's own, which ended or died with its parent
+                end(process)
     await up.process.wait()
     await asyncio.to_thread(psutil.wait_procs, family, 10)
 
