@@ -111,14 +111,10 @@ class ScriptedRun:
         self._script = script
         self._killed = asyncio.Event()
         self.stopped_softly = asyncio.Event()
-        #: Set when its last message was taken.
-        self.heard_out = asyncio.Event()
 
     async def messages(self) -> AsyncIterator[Any]:
         yield Started(pid=1)
         for message in self._script:
-            if isinstance(message, FINAL):
-                self.heard_out.set()
             yield message
             if isinstance(message, FINAL):
                 return

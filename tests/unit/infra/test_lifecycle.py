@@ -13,6 +13,7 @@ from events.errors import ReasonCode
 from events.identifiers import model_id_of
 from events.topics import Topic
 from infra.execution.messages import Crashed, Failed, Finished, Progressed
+from infra.jobs.arbiter import Outcome
 from infra.jobs.faults import LastResort
 from infra.jobs.lifecycle import Lifecycle
 
@@ -237,17 +238,23 @@ async def test_a_job_that_was_ended_while_it_waited_for_a_slot_never_starts(tmp_
     await asyncio.gather(first, return_exceptions=True)
 
 
-async def test_what_is_lost_between_the_end_of_the_work_and_the_decision_does_not_count(tmp_path: Any) -> None:
+async def test_what_is_lost_between_the_end_of_the_work_and_the_decision_does_not_count(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached = asyncio.Event()
+
+    async def undecided(*_: Any) -> Outcome:
+        reached.set()
+        return await asyncio.get_running_loop().create_future()
+
     house = House(tmp_path, [DONE], [DONE])
-    job = asyncio.create_task(house.handle(noop()))
-    await house.executor.submitted.wait()
-    house.lease.sure.clear()  # the broker is away
-    await house.executor.runs[0].heard_out.wait()
-    job.cancel()  # it is back, and the partition is somebody else's
-    await asyncio.gather(job, return_exceptions=True)
-    assert "jobs/job-1/outcome.json" not in house.store.objects
+    with monkeypatch.context() as patch:
+        patch.setattr("infra.jobs.lifecycle.arbiter.decide", undecided)
+        job = asyncio.create_task(house.handle(noop()))
+        await reached.wait()
+        job.cancel()  # the broker was away, and the partition is somebody else's now
+        await asyncio.gather(job, return_exceptions=True)
     assert "jobs/job-1/attempts/1/released.json" in house.store.objects
-    house.lease.sure.set()
     await house.handle(noop())
     assert house.outcomes.one("ml.job.completed").data["attempt"] == 2
 
