@@ -71,7 +71,8 @@ def _await_task(life: socket.socket, watch: ChildWatch) -> Task | None:
     poll = select.poll()
     poll.register(life, select.POLLIN)
     poll.register(watch, select.POLLIN)
-    return receive_task(life) if watch.fileno() not in dict(poll.poll()) else None
+    # Both: the child may have had the task and come to its end before we were woken. Then its end is to be told.
+    return receive_task(life) if life.fileno() in dict(poll.poll()) else None
 
 
 def _see_through(task: Task, job: int, life: socket.socket, output: int, watch: ChildWatch) -> None:
