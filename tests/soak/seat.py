@@ -55,6 +55,7 @@ class Seat:
         """Sends the process a signal that ends it; returns its pid. The next one comes by itself."""
         assert self._process is not None
         self._asked = True
+        self._ready.clear()  # nobody hits it a second time
         self._pause_s = next_after_s
         self._process.send_signal(number)
         return self._process.pid
