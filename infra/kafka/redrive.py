@@ -1,7 +1,7 @@
 """Sending dead letters back to where they came from, each of them once.
 
 Claim in the store, send, say in the store that it was sent, mark on the log. Killed after any of these, the next one
-goes on from there; only between sending and saying so may a record be sent twice.
+goes on from there; where nobody said whether it was sent, the topic itself is asked.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from infra.storage.redrive_claims import Ours, RedriveClaims, Underway
 
 from .connection import client_settings
 from .dead_letters import Filed
+from .sent_before import sent_before
 from .topics import partition_counts
 
 #: Together they stay below the age at which a claim counts as broken off.
@@ -108,11 +109,35 @@ class Redriver:
                 tell(Told(letter, Fate.REFUSED, why))
             else:
                 sendable.append(filed)
-        ours, others = await self._claim(sendable)
+        ours = await self._claim_or_tell(sendable, tell)
+        await self._send_all([(filed, claim) for filed, claim in ours if not claim.broken_off], tell)
+        await self._finish([(filed, claim) for filed, claim in ours if claim.broken_off], tell)
+
+    async def _finish(self, broken_off: list[tuple[Filed, Ours]], tell: Callable[[Told], None]) -> None:
+        """What others began and were killed at: sent and not said, or not sent."""
+        if not broken_off:
+            return
+        found = await sent_before(self._settings, (filed.letter for filed, _ in broken_off))
+        not_sent = []
+        for filed, claim in broken_off:
+            letter = filed.letter
+            if letter.place not in found:
+                not_sent.append(filed)
+                await asyncio.to_thread(self._claims.give_up, letter, claim)
+                continue
+            now = int(time.time() * 1000)
+            redriven = Redriven(now, claim.broken_off or self._who, letter.partition, found[letter.place])
+            await asyncio.to_thread(self._claims.sent, letter, redriven)
+            await self._mark([(filed, redriven)])
+            tell(Told(letter, Fate.ALREADY, f"{claim.broken_off} has sent it back and was broken off then", redriven))
+        # Claimed anew: to ask the topic may have taken longer than a claim lasts.
+        await self._send_all(await self._claim_or_tell(not_sent, tell), tell)
+
+    async def _claim_or_tell(self, letters: list[Filed], tell: Callable[[Told], None]) -> list[tuple[Filed, Ours]]:
+        ours, others = await self._claim(letters)
         for filed, claim in others:
             tell(await self._told_of(filed, claim))
-        if ours:
-            await self._send_all(ours, tell)
+        return ours
 
     async def _claim(self, letters: list[Filed]) -> tuple[list[tuple[Filed, Ours]], list[tuple[Filed, Any]]]:
         began = time.monotonic()
@@ -141,6 +166,8 @@ class Redriver:
         return Told(letter, Fate.ALREADY, f"{claim.by} has sent it back", claim)
 
     async def _send_all(self, ours: list[tuple[Filed, Ours]], tell: Callable[[Told], None]) -> None:
+        if not ours:
+            return
         refused, done, lost = [], [], None
         for (filed, claim), result in zip(ours, await self._sent(filed.letter for filed, _ in ours), strict=True):
             if isinstance(result, _REFUSALS):
@@ -153,7 +180,7 @@ class Redriver:
         await self._in_threads((self._claims.sent, filed.letter, redriven) for filed, _, redriven in done)
         await self._in_threads((self._claims.give_up, filed.letter, claim) for filed, claim, _ in refused)
         for filed, claim, redriven in done:
-            tell(Told(filed.letter, Fate.REDRIVEN, _twice(claim), redriven))
+            tell(Told(filed.letter, Fate.REDRIVEN, _begun_by(claim), redriven))
         for filed, _, error in refused:
             tell(Told(filed.letter, Fate.REFUSED, _refusal(filed.letter, error)))
         await self._mark([(filed, redriven) for filed, _, redriven in done])
@@ -209,13 +236,8 @@ def _unwrapped(key: tuple[bytes | None]) -> bytes | None:
     return key[0]
 
 
-def _twice(claim: Ours) -> str:
-    if claim.broken_off is None:
-        return ""
-    return (
-        f"{claim.broken_off} had begun to send it and was broken off: it may have been sent twice "
-        "(a job id owns its content, so a request runs once)"
-    )
+def _begun_by(claim: Ours) -> str:
+    return f"{claim.broken_off} had begun to send it and was broken off before it arrived" if claim.broken_off else ""
 
 
 def _refusal(letter: DeadLetter, error: BaseException) -> str:

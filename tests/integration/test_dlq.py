@@ -239,8 +239,33 @@ async def test_what_was_killed_between_claim_and_publication_is_finished(
     monkeypatch.setattr("infra.storage.redrive_claims.time.time", lambda: now() + STALE_S)
     code, out, err = await dlq.here("redrive", "--all")
     assert (code, out) == (0, "1 letter sent back; 1 letter sent back before\n")
-    assert "grace@elsewhere had begun to send it and was broken off: it may have been sent twice" in err
+    assert "grace@elsewhere had begun to send it and was broken off before it arrived" in err
     assert [x.value for x in await published(settings, Topic.NOOP)] == [letter(0).value] * 2
+
+
+async def test_what_was_killed_between_publication_and_saying_so_is_found_on_its_topic(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dlq = Commands(settings, monkeypatch)
+    originals = [letter(n, partition=0, headers=((REDRIVEN_FROM, b"t:0:0"),)) for n in range(2)]
+    await put_aside(settings, *originals)
+    claims = RedriveClaims.open(settings.artifacts, await read_epoch(settings) or "", "grace@elsewhere")
+    async with AIOKafkaProducer(**client_settings(settings)) as producer:
+        for _ in range(2):
+            await producer.send_and_wait(Topic.NOOP, b"at the originals' places", partition=0)
+        claims.take(originals[0])
+        claims.take(originals[1])
+        key, value, headers = originals[1].original()
+        sent = await producer.send_and_wait(Topic.NOOP, value, key, partition=0, headers=headers)
+
+    now = time.time
+    monkeypatch.setattr("infra.storage.redrive_claims.time.time", lambda: now() + STALE_S)
+    told = {each["id"]: each for each in (await dlq.json("redrive", "--all"))["letters"]}
+    assert told["noop.requested:0:0"]["fate"] == "redriven"
+    assert told["noop.requested:0:1"]["fate"] == "already_redriven"
+    assert told["noop.requested:0:1"]["redriven"]["offset"] == sent.offset
+    assert len(await published(settings, Topic.NOOP)) == 4
+    assert await dlq.json("list") == []
 
 
 async def test_what_was_killed_between_publication_and_mark_is_only_marked(
