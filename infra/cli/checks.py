@@ -87,15 +87,11 @@ def _disk(settings: "Settings") -> Finding:
 async def _store(settings: "Settings") -> Finding:
     if missing("worker"):
         return Finding("store", "cannot be looked at without the extra [worker]", "pip install 'omniscope-ml[worker]'")
-    from events.identifiers import new_id
     from infra.jobs.ports import StoreError
-    from infra.storage.store import ObjectStore
+    from infra.storage.short_look import ShortLook
 
-    folder = f"doctor/{new_id()}"
     try:
-        store = ObjectStore.open(settings.artifacts)
-        await store.create(f"{folder}/probe", b"")
-        await store.delete_all(folder)
+        await ShortLook(settings.artifacts, _TIMEOUT_S / 2).write_and_remove()
     except StoreError as error:
         remedy = "correct the rights or the disk behind ARTIFACTS_URI; jobs wait until it takes files again"
         return Finding("store", f"{settings.artifacts} takes nothing: {error}", remedy)

@@ -1,4 +1,4 @@
-"""A look into the store that ends soon, whatever the store does, and changes nothing in it.
+"""A look into the store that ends soon, whatever the store does, and leaves nothing in it.
 
 obstore's own async calls can bring the interpreter down when the process ends right after them; here its plain
 calls run in a thread.
@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime
 
 import obstore
+
+from events.identifiers import new_id
 
 from .backends import open_backend
 from .errors import told_as_store_error
@@ -36,6 +38,10 @@ class ShortLook:
     async def get(self, key: str) -> bytes | None:
         return await asyncio.to_thread(self._get, key)
 
+    async def write_and_remove(self) -> None:
+        """Writes a small file and takes it away again."""
+        await asyncio.to_thread(self._write_and_remove, f"doctor/{new_id()}")
+
     def seconds_since_change(self, folder: str) -> float:
         """How long nothing was written into a folder that was listed."""
         changes = (at for key, at in self._modified.items() if key == folder or key.startswith(f"{folder}/"))
@@ -60,6 +66,12 @@ class ShortLook:
                 return bytes(obstore.get(self._backend, key).bytes())
             except FileNotFoundError:
                 return None
+
+    def _write_and_remove(self, key: str) -> None:
+        self._keep_time()
+        with told_as_store_error(f"create {key}"):
+            obstore.put(self._backend, key, b"probe")
+            obstore.delete(self._backend, key)
 
     def _keep_time(self) -> None:
         if time.monotonic() > self._until:
