@@ -1,7 +1,7 @@
 """The life of a job, from the delivery of its request to the publication of its end.
 
-Read `handle` from top to bottom: claim, start, run, commit, tell. Everything else is a room it asks for one
-thing. When `handle` returns, the delivery may be acknowledged; when it raises or the worker dies, it will come
+Read `handle` from top to bottom: own, wait, start, decide, tell; what one start does stands in `attempts`. Everything
+else is a room it asks for one thing. When `handle` returns, the delivery may be acknowledged; when it raises or the worker dies, it will come
 again, and every step finds out what was done before.
 """
 
@@ -11,32 +11,26 @@ from typing import Any
 import structlog
 
 from events.errors import InvalidEvent, OmniScopeError, ReasonCode
-from events.outcomes import DatasetRegistered, Failure, JobProgressed
+from events.outcomes import DatasetRegistered, Failure
 from events.requests import JobRequested
 from events.topics import JobKind
 from events.vocabulary import Identified, validate
-from handlers.contract import Inputs, Limits
 from handlers.registry import HandlerSpec
-from infra.execution.executor import ExecutorError, Run
-from infra.execution.messages import FINAL, CheckpointSaved, Failed, Finished, Progressed
 
 from . import arbiter, cancellation, claims, endings, known_models
-from .arbiter import Outcome, RecordedEvent
+from .arbiter import Outcome
+from .attempts import Attempts
 from .claims import Ownership
 from .damage import StoreDamaged
-from .deadline import Deadline
 from .delivery import Delivery
 from .faults import INFRASTRUCTURE, bury, internal_error
 from .job import Job
 from .ports import Lease
-from .progress import ProgressTeller
-from .retries import patiently
 from .running import Stopped
 from .shield import shielded
-from .space import WAITING_FOR_SPACE, DiskSpace, NoSpace
+from .space import WAITING_FOR_SPACE, DiskSpace
 from .tools import Tools
 from .work import Work
-from .workplace import Workplace
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +42,7 @@ class Lifecycle:
         self._tools = tools
         self._store = tools.store
         self._space = DiskSpace(tools.work_dir, tools.min_free_gb)
+        self._attempts = Attempts(tools, self._space)
 
     async def handle(self, delivery: Delivery, lease: Lease) -> None:
         """One delivery. Its end: a published outcome, a dead letter, or nothing to say."""
@@ -61,7 +56,7 @@ class Lifecycle:
         except StoreDamaged as damage:
             # It can neither run nor end; whoever looks at it shall read why, and the request waits for its return.
             attempt = await claims.latest_attempt(self._store, job.id)
-            await self._publish(job, job.put_aside(damage.message, attempt))
+            await self._attempts.publish(job, job.put_aside(damage.message, attempt))
             return await bury(self._tools.outcomes, delivery, damage, lease)
 
     async def _owned(self, job: Job) -> None:
@@ -91,7 +86,7 @@ class Lifecycle:
             await job.lease.held()
             return await arbiter.decide(self._store, endings.tellable(job, proposal))
         except asyncio.CancelledError:
-            await self._give_back(job)
+            await self._attempts.give_back(job)
             raise
 
     async def _carry_out(self, job: Job) -> Outcome:
@@ -115,7 +110,7 @@ class Lifecycle:
         handler = self._handler(job.kind)
         work = Work(request, handler, await self._dataset(job, request), await self._recorded(request))
         while True:
-            await self._space.wait(lambda: self._publish(job, job.waiting(WAITING_FOR_SPACE)))
+            await self._space.wait(lambda: self._attempts.publish(job, job.waiting(WAITING_FOR_SPACE)))
             async with self._tools.slots.one(light=handler.light):
                 # Much may have happened while it waited: another worker may have ended it, the disk may be full.
                 await job.lease.held()
@@ -124,7 +119,7 @@ class Lifecycle:
                 if self._space.is_short():
                     continue
                 job.lap("wait")
-                return await self._attempt(job, work)
+                return await self._attempts.once(job, work)
 
     async def _stopped(self, job: Job, why: Identified | Outcome) -> Outcome:
         """The end of a job that somebody asked to stop, or that has one from elsewhere."""
@@ -132,78 +127,6 @@ class Lifecycle:
             return why
         attempt = job.attempt or await claims.latest_attempt(self._store, job.id)
         return cancellation.cancelled(job.request, why, attempt, job.started_at, job.reached)
-
-    async def _attempt(self, job: Job, work: Work) -> Outcome:
-        """Starts the job once. If it is given up for no fault of the job, the attempt does not count."""
-        tools = self._tools
-        try:
-            job.attempt = await shielded(
-                claims.start_attempt(self._store, job.id, tools.worker, job.token, tools.max_attempts)
-            )
-            job.lap("claim")
-            log.info("job_started", job_id=job.id, kind=job.kind.value, attempt=job.attempt)
-            await self._publish(job, job.started(tools.worker))
-            async with ProgressTeller(job.id, job.kind, job.attempt, lambda word: self._say(job, word)) as teller:
-                try:
-                    async with Workplace(tools.work_dir, self._store, tools.cache, job.id, job.attempt) as place:
-                        return await self._work(job, work, place, teller)
-                except NoSpace:
-                    # What it had written is gone by now. It says so, waits, and is given back.
-                    teller.update(0.0, WAITING_FOR_SPACE)
-                    await self._space.recover()
-                    raise
-        except claims.AttemptsUsedUp as lost:
-            job.attempt = lost.number
-            raise
-        except OmniScopeError:
-            raise
-        except BaseException:
-            # Cancelled, or the disk, the store or the warm server failed.
-            await self._give_back(job)
-            raise
-
-    async def _give_back(self, job: Job) -> None:
-        await shielded(claims.release_attempt(self._store, job.id, job.token))
-
-    async def _work(self, job: Job, work: Work, place: Workplace, teller: ProgressTeller) -> Outcome:
-        """Stage, run, commit."""
-        teller.update(0.0, "Preparing")
-        dataset = await place.dataset(work.dataset) if work.dataset else None
-        job.lap("stage")
-        inputs = Inputs(dataset=dataset, recorded=work.recorded, limits=self._limits(work))
-        last, timed_out = await self._run(job, work, inputs, place, teller)
-        job.lap("run")
-        if isinstance(last, Failed) and last.infrastructure and not timed_out:
-            raise NoSpace(f"{job.id}: {last.message}")
-        if timed_out or not isinstance(last, Finished):
-            log.warning("job_failed", job_id=job.id, attempt=job.attempt, detail=getattr(last, "detail", ""))
-            return job.failed(endings.why(last, job.reached, timed_out_after=work.seconds if timed_out else None))
-        return await endings.committed(job, work.request, work.dataset, last, place, self._store)
-
-    async def _run(
-        self, job: Job, work: Work, inputs: Inputs, place: Workplace, teller: ProgressTeller
-    ) -> tuple[Any, bool]:
-        """Runs the handler in a process of its own; its last message, and whether its time was up."""
-        task = work.task(f"{job.id}/{job.attempt}", inputs, place)
-        run: Run = await patiently(
-            lambda: self._tools.executor.submit(task), f"start {task.task_id}", only=ExecutorError
-        )
-        job.lap("fork")
-        try:
-            async with Deadline(run, work.seconds) as deadline:
-                teller.update(0.0, "Started")
-                async for message in run.messages():
-                    match message:
-                        case Progressed(percent=percent, message=text, eta_s=eta_s, metrics=metrics):
-                            teller.update(percent, text, eta_s, metrics)
-                        case CheckpointSaved():
-                            await place.save_checkpoint()
-                        case _ if isinstance(message, FINAL):
-                            return message, deadline.passed
-            raise ExecutorError(f"the run of {task.task_id} ended without a final message")
-        finally:
-            job.reached = teller.reached
-            await shielded(run.kill())
 
     async def _repeat(self, job: Job) -> None:
         """Somebody asked again in the same words: told the end if there is one, else that job's own events do."""
@@ -230,7 +153,7 @@ class Lifecycle:
             return None
         left_s = max(0.0, self._tools.dataset_wait_s - job.delivery.age_s)
         waiting = job.waiting(f"Waiting for dataset {dataset_id}")
-        return await self._tools.catalogue.wait_for(dataset_id, left_s, lambda: self._publish(job, waiting))
+        return await self._tools.catalogue.wait_for(dataset_id, left_s, lambda: self._attempts.publish(job, waiting))
 
     async def _recorded(self, request: JobRequested) -> dict[str, Any] | None:
         """What is known of the model that is to be made again, where one is."""
@@ -242,25 +165,6 @@ class Lifecycle:
         if handler is None:
             raise OmniScopeError(ReasonCode.KIND_UNAVAILABLE, f"this version has no handler for {kind.value} jobs yet")
         return handler
-
-    def _limits(self, work: Work) -> Limits:
-        asked = work.request.resources
-        return Limits(
-            cpus=asked.cpus or self._tools.cpus,
-            gpus=asked.gpus or 0,
-            memory_gb=asked.memory_gb,
-            seconds=work.seconds,
-        )
-
-    async def _publish(self, job: Job, recorded: RecordedEvent) -> None:
-        await job.lease.held()
-        await shielded(self._tools.outcomes.publish(recorded.topic, recorded.event))
-
-    async def _say(self, job: Job, word: JobProgressed) -> None:
-        """A word that may be lost: nobody waits for it."""
-        recorded = job.event(word)
-        await job.lease.held()
-        await self._tools.outcomes.publish(recorded.topic, recorded.event)
 
 
 def _reused(job_id: str) -> OmniScopeError:
