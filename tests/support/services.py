@@ -53,6 +53,7 @@ class Services:
     async def stop(self, name: str, number: int = signal.SIGTERM) -> int:
         process = self.processes.pop(name)
         process.send_signal(number)
+        process.send_signal(signal.SIGCONT)  # one that is stopped would hear of nothing else
         return await process.wait()
 
     async def stop_all(self) -> None:
