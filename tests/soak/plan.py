@@ -28,7 +28,7 @@ Form = Callable[[int, int], Plan]
 
 def short(jobs: int, seed: int) -> Plan:
     """Every fault once, within a minute."""
-    return Plan(jobs, seed, traffic_s=40.0, faults=dict.fromkeys(Kind, 1), long_outage_s=20.0)
+    return Plan(jobs, seed, traffic_s=36.0, faults=dict.fromkeys(Kind, 1), long_outage_s=20.0)
 
 
 def long(jobs: int, seed: int) -> Plan:
