@@ -35,7 +35,7 @@ class _NoOutcomes:
         raise AssertionError(f"nothing here is to be put aside: {letter.message}")
 
 
-def prepared(n_jobs: int) -> list[Record]:
+def prepared(n_jobs: int, first_job: int = 0) -> list[Record]:
     """The records of `n_jobs` jobs, each requested, started, followed and completed, `_SIDE_BY_SIDE` at a time."""
     request = {"dataset_id": "cohort", "target_column": "outcome", "time_limit": 600}
     when = "2026-03-01T12:00:00Z"
@@ -50,9 +50,10 @@ def prepared(n_jobs: int) -> list[Record]:
     ]
     records: list[Record] = []
     offsets: dict[str, int] = {}
-    for first in range(0, n_jobs, _SIDE_BY_SIDE):
+    end = first_job + n_jobs
+    for first in range(first_job, end, _SIDE_BY_SIDE):
         for name, told in script:
-            for job in range(first, min(first + _SIDE_BY_SIDE, n_jobs)):
+            for job in range(first, min(first + _SIDE_BY_SIDE, end)):
                 known, job_id = EVENTS[full_type(name)], f"job-{job}"
                 data = {**told, "job_id": job_id} | ({} if known.kind else {"kind": "automl"})
                 event = CloudEvent(source="benchmark", type=known.type, subject=job_id, data=data)

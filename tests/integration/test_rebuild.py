@@ -446,3 +446,42 @@ async def test_the_command_tells_what_it_found(tmp_path: Path, monkeypatch: pyte
         assert (told.exit_code, "a/b/made_up" in told.stdout) == (1, True)
         assert told.stderr.splitlines()[-1].endswith("nothing was changed (--drop-unknown-rows accepts that)")
         await engine.dispose()
+
+
+async def test_marks_of_transactions_hold_nothing_up(tmp_path: Path) -> None:
+    """On Apache Kafka a partition may end with what no reader gets to see, and hold what never came to be."""
+    log = Log()
+    add_job(log, 1)
+    async with running_broker(tmp_path, "apache") as settings:
+        await migrate(settings.database)
+        engine = open_engine(settings.database)
+        await publish(settings, log.records)
+        end = await _in_transactions(settings, log.records[1])
+        rebuilt = await rebuild(settings)
+        places = {
+            (row["topic"], row["partition"]): row["next"] for row in (await all_rows(engine))["projected_offsets"]
+        }
+        assert (rebuilt.swapped, rebuilt.records) == (True, len(log.records) + 1)
+        assert places[Topic.JOBS, 1] == end
+
+        # A projector stands right behind the last record, before the marks.
+        await changed(engine, f"UPDATE projected_offsets SET next = {end - 3} WHERE next = {end}")
+        assert (await rebuild(settings, dry_run=True)).identical
+        await engine.dispose()
+
+
+async def _in_transactions(settings: Settings, record: Record) -> int:
+    """The record once more in a transaction, and one that is given up, each with its mark; where the partition ends."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers, transactional_id="test")
+    await producer.start()
+    try:
+        async with producer.transaction():
+            told = await producer.send_and_wait(
+                record.place.topic, record.value, record.key, partition=1, headers=list(record.headers)
+            )
+        await producer.begin_transaction()
+        await producer.send_and_wait(record.place.topic, b"never", record.key, partition=1)
+        await producer.abort_transaction()
+        return int(told.offset) + 4
+    finally:
+        await producer.stop()
