@@ -62,6 +62,7 @@ class ReasonCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     TIMED_OUT = "timed_out"
     WORKER_LOST = "worker_lost"
+    DISK_FULL = "disk_full"
     STORE_DAMAGED = "store_damaged"
     INTERNAL_ERROR = "internal_error"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from events.errors import OmniScopeError
+from events.errors import OmniScopeError, ReasonCode
 from events.outcomes import JobProgressed
 from handlers.contract import Inputs, Limits
 from infra.execution.executor import ExecutorError, Run
@@ -23,6 +23,10 @@ from .work import Work
 from .workplace import Workplace
 
 log = structlog.get_logger(__name__)
+
+NO_SPACE = "no_space"
+#: Starts that a job may lose to a full disk before it is itself taken for the reason.
+MOST_FOR_SPACE = 10
 
 
 class Attempts:
@@ -48,7 +52,8 @@ class Attempts:
                     async with Workplace(tools.work_dir, self._store, tools.cache, job.id, job.attempt) as place:
                         return await self._work(job, work, place, teller)
                 except NoSpace:
-                    # What it had written is gone by now. It says so, waits, and is given back.
+                    # What it had written is gone by now. It is given back, says so, and waits.
+                    await self._give_back_for_space(job)
                     teller.update(0.0, WAITING_FOR_SPACE)
                     await self._space.recover()
                     raise
@@ -65,6 +70,21 @@ class Attempts:
     async def give_back(self, job: Job) -> None:
         """Nothing of what this start did counts. Does nothing where it has not been claimed."""
         await shielded(claims.release_attempt(self._store, job.id, job.token))
+
+    async def _give_back_for_space(self, job: Job) -> None:
+        """Not the job's fault, unless it happens every time.
+
+        Raises:
+            OmniScopeError: `disk_full`.
+        """
+        await shielded(claims.release_attempt(self._store, job.id, job.token, NO_SPACE))
+        times = await claims.times_given_back(self._store, job.id, NO_SPACE)
+        if times >= MOST_FOR_SPACE:
+            raise OmniScopeError(
+                ReasonCode.DISK_FULL,
+                f"the worker's disk ran full {times} times under this job, though there was room when it began: "
+                "give DATA_DIR a larger disk, or ask for less (a lower quality, fewer columns)",
+            )
 
     async def _work(self, job: Job, work: Work, place: Workplace, teller: ProgressTeller) -> Outcome:
         """Stage, run, commit."""

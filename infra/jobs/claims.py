@@ -44,10 +44,10 @@ async def own(store: Store, request: Identified, delivery: Delivery) -> Ownershi
         StoreDamaged: it cannot be told who has.
     """
     folder = f"jobs/{request.key}"
-    ours = _claim(request, delivery)
-    if await store.create(f"{folder}/request.json", ours):
+    key, ours = f"{folder}/request.json", _claim(request, delivery)
+    if await store.create(key, ours):
         return Ownership.OURS
-    first = await _first(store, f"{folder}/request.json", request.key)
+    first = await _first(store, key, request.key)
     if first["content_sha256"] != request.content_sha256:
         return Ownership.CONTRADICTED
     if first["epoch"] != delivery.epoch:
@@ -56,8 +56,15 @@ async def own(store: Store, request: Identified, delivery: Delivery) -> Ownershi
         heir = f"{folder}/request.{delivery.epoch}.json"
         if await store.create(heir, ours):
             return Ownership.OURS
-        first = await _first(store, heir, request.key)
-    return Ownership.OURS if first["delivery"] == delivery.place else Ownership.REPEATED
+        key, first = heir, await _first(store, heir, request.key)
+    if first["delivery"] == delivery.place:
+        return Ownership.OURS
+    owner = first["delivery"]
+    if delivery.sent_back_from == f"{owner['topic']}:{owner['partition']}:{owner['offset']}":
+        # The record that owned the job was put aside, and this is the same one, sent back: it owns the job now.
+        await store.put(key, ours)
+        return Ownership.OURS
+    return Ownership.REPEATED
 
 
 async def _first(store: Store, key: str, job_id: str) -> dict[str, Any]:
@@ -106,16 +113,14 @@ class AttemptsUsedUp(OmniScopeError):
         self.number = number
 
 
-async def _given_back(store: Store, job_id: str, worker: str) -> dict[int, bool]:
+async def _given_back(store: Store, job_id: str) -> dict[int, bool]:
     """The attempts so far, when the last one has been given back or had time enough: then its worker is dead or frozen.
 
     When partitions move, the old owner and the new one hear of it in the same moment, and ending a job takes longer
-    than beginning one: without this the two would run side by side.
+    than beginning one: without this the two would run side by side. They may be the same worker.
     """
     attempts, patience = await _attempts(store, job_id), GIVE_BACK_S
     while (latest := max(attempts, default=0)) and not attempts[latest] and patience > 0:
-        if _said(await store.get(_attempt_key(job_id, latest, "claim")), "worker") == worker:
-            break
         await asyncio.sleep(_LOOK_AGAIN_S)
         patience -= _LOOK_AGAIN_S
         attempts = await _attempts(store, job_id)
@@ -128,7 +133,7 @@ async def start_attempt(store: Store, job_id: str, worker: str, token: str, limi
     Raises:
         AttemptsUsedUp: `limit` attempts were started, and none was given back or came to an end.
     """
-    attempts = await _given_back(store, job_id, worker)
+    attempts = await _given_back(store, job_id)
     while True:
         died = sum(not released for released in attempts.values())
         if died >= limit:
@@ -147,11 +152,18 @@ async def latest_attempt(store: Store, job_id: str) -> int:
     return max(await _attempts(store, job_id), default=0)
 
 
-async def release_attempt(store: Store, job_id: str, token: str) -> None:
+async def release_attempt(store: Store, job_id: str, token: str, why: str = "") -> None:
     """Gives back on purpose what was started with `token`, if anything: it is not held against the job."""
     for number, released in (await _attempts(store, job_id)).items():
         if not released and _said(await store.get(_attempt_key(job_id, number, "claim")), "token") == token:
-            await store.create(_attempt_key(job_id, number, "released"), b"{}")
+            await store.create(_attempt_key(job_id, number, "released"), json.dumps({"why": why}).encode())
+
+
+async def times_given_back(store: Store, job_id: str, why: str) -> int:
+    """How many attempts were given back for this reason."""
+    given_back = [number for number, released in (await _attempts(store, job_id)).items() if released]
+    told = [await store.get(_attempt_key(job_id, number, "released")) for number in given_back]
+    return sum(_said(one, "why") == why for one in told)
 
 
 async def _attempts(store: Store, job_id: str) -> dict[int, bool]:

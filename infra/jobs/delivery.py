@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from events.dead_letters import DeadLetter
+from events.dead_letters import REDRIVEN_FROM, DeadLetter
 from events.errors import OmniScopeError
 from events.vocabulary import Identified, identify
 
@@ -46,6 +46,12 @@ class Delivery:
     def age_s(self) -> float:
         """Seconds since it was published, by two clocks. What is dated ahead has just come, however far ahead."""
         return max(0.0, time.time() - self.timestamp_ms / 1000)
+
+    @property
+    def sent_back_from(self) -> str | None:
+        """Where the dead letter stood that this record is, sent back (`topic:partition:offset`); None for any other."""
+        named = [raw or b"" for name, raw in self.headers if name == REDRIVEN_FROM]
+        return named[-1].decode(errors="replace") if named else None
 
     @property
     def place(self) -> dict[str, str | int]:

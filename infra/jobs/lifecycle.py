@@ -1,8 +1,8 @@
 """The life of a job, from the delivery of its request to the publication of its end.
 
 Read `handle` from top to bottom: own, wait, start, decide, tell; what one start does stands in `attempts`. Everything
-else is a room it asks for one thing. When `handle` returns, the delivery may be acknowledged; when it raises or the worker dies, it will come
-again, and every step finds out what was done before.
+else is a room it asks for one thing. When `handle` returns, the delivery may be acknowledged; when it raises or the
+worker dies, it will come again, and every step finds out what was done before.
 """
 
 import asyncio

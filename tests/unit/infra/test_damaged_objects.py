@@ -1,6 +1,7 @@
 """Objects of the store that cannot be read any more: what becomes of the job, and what a person reads."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from support.lives import House, automl, noop
 
 from events.identifiers import model_id_of
 from infra.execution.messages import Finished
-from infra.jobs import janitor
+from infra.jobs import claims, janitor
 from infra.jobs.faults import LastResort
 from infra.jobs.lifecycle import Lifecycle
 
@@ -92,3 +93,24 @@ async def test_who_cannot_tell_what_counts_removes_nothing_and_tidies_the_rest(d
     store.objects["jobs/damaged/checkpoints/latest.json"] = damage
     found = await janitor.find(store)
     assert not [folder for folder in found.folders if "damaged" in folder]
+
+
+async def test_a_job_put_aside_runs_when_its_record_is_restored_and_its_letter_sent_back(tmp_path: Any) -> None:
+    house = House(tmp_path, [DONE])
+    delivery = noop()
+    await claims.own(house.store, delivery.identify(), delivery)
+    backup = house.store.objects["jobs/job-1/request.json"]
+    house.store.objects["jobs/job-1/request.json"] = b"{"
+    await house.handle(delivery)
+    (letter,) = house.outcomes.letters
+    house.store.objects["jobs/job-1/request.json"] = backup
+
+    key, value, headers = letter.original()
+    back = replace(delivery, offset=7, key=key, value=value, headers=tuple(headers))
+    await house.handle(back)
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
+    # It owns the job now, for good: neither the first nor a copy that names the first runs it again.
+    await house.handle(back)
+    await house.handle(delivery)
+    await house.handle(replace(back, offset=9))
+    assert len(house.executor.tasks) == 1
