@@ -118,7 +118,14 @@ class Faults:
             await guest.close()
 
     async def _freeze(self, fault: Fault) -> None:
-        """The worker alone, whose jobs run on, or everything below it as well, as when a machine is suspended."""
+        """The worker alone, whose jobs run on, or everything below it as well, as when a machine is suspended.
+
+        One that is killed while it is frozen never comes back to do harm: then it is another one's turn.
+        """
+        while not await self._frozen_and_thawed(fault):
+            continue
+
+    async def _frozen_and_thawed(self, fault: Fault) -> bool:
         seat = await self._worker(lambda pid: bool(self._jobs(pid)))
         fault.pid = seat.pid or 0
         frozen = self._rng.choice(([fault.pid], processes.family(fault.pid)))
@@ -128,6 +135,7 @@ class Faults:
             await asyncio.sleep(self._stage.plan.session_s * self._rng.uniform(*FROZEN_SESSIONS))
         finally:
             _signal_all(frozen, signal.SIGCONT)
+        return seat.pid == fault.pid
 
     async def _outage(self, fault: Fault) -> None:
         away_s = _SHORT_OUTAGE_S if fault.kind is Kind.SHORT_OUTAGE else self._stage.plan.long_outage_s
