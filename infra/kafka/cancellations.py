@@ -4,11 +4,11 @@ Read without a group, from now on: what was asked before is decided by the group
 decision before it starts.
 """
 
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from events.errors import BrokerUnreachable, InvalidEvent
@@ -18,8 +18,7 @@ from infra.jobs.retries import patiently
 from infra.jobs.running import Running
 from infra.settings import Settings
 
-from . import closing
-from .connection import client_settings
+from .alone import reading_alone
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +32,7 @@ class Cancellations:
         self._settings = settings
         self._running = running
         self._consumer: Any = None
+        self._open = AsyncExitStack()
 
     async def __aenter__(self) -> "Cancellations":
         self._consumer = await patiently(
@@ -41,27 +41,18 @@ class Cancellations:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await closing.stop(self._consumer)
+        await self._open.aclose()
 
     async def _positioned(self) -> Any:
-        consumer = AIOKafkaConsumer(
-            **client_settings(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="latest",
-            isolation_level="read_committed",
-            fetch_max_wait_ms=50,
-        )
-        try:
-            await consumer.start()
+        async with AsyncExitStack() as stack:
+            consumer = await stack.enter_async_context(reading_alone(self._settings, auto_offset_reset="latest"))
             partitions = [TopicPartition(Topic.CANCELLATION, n) for n in range(self._settings.topic_partitions)]
             consumer.assign(partitions)
             # The embedded broker may answer with a place before the end: then something old is heard again.
             await consumer.seek_to_end(*partitions)
             for partition in partitions:
                 await consumer.position(partition)
-        except BaseException:
-            await closing.stop(consumer)
-            raise
+            self._open = stack.pop_all()
         return consumer
 
     async def follow(self) -> None:

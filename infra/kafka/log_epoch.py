@@ -6,13 +6,13 @@ It stands in the first record of `omniscope.ml.log`. Offsets mean something only
 import asyncio
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from events.errors import BrokerUnreachable
 from events.identifiers import new_id
 from events.topics import Topic
-from infra.kafka import closing
+from infra.kafka.alone import reading_alone
 from infra.kafka.connection import client_settings
 from infra.settings import Settings
 
@@ -30,20 +30,10 @@ async def read_epoch(settings: Settings) -> str | None:
         KafkaError: the broker refuses, or the first record is no name.
     """
     # No group: assigning by hand asks for the metadata of this one topic, which exists.
-    consumer = AIOKafkaConsumer(
-        **client_settings(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=50,
-    )
-    try:
-        await _start(consumer, settings)
+    async with reading_alone(settings) as consumer:
         consumer.assign([_FIRST])
         await consumer.seek_to_beginning(_FIRST)
         return await _first_name(consumer)
-    finally:
-        await closing.stop(consumer)
 
 
 async def ensure_epoch(settings: Settings) -> str:

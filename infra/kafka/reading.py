@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
-from aiokafka.errors import KafkaConnectionError
 
-from events.errors import BrokerUnreachable
 from infra.kafka import closing
 from infra.settings import Settings
 from schemas.projection import Place, Record
@@ -36,27 +34,6 @@ async def join(
     except BaseException:
         await closing.stop(consumer)
         raise
-    return consumer
-
-
-async def read_alone(settings: Settings) -> Any:
-    """A consumer that is in no group and moves nobody's partitions; what it reads is for its user to assign.
-
-    Raises:
-        BrokerUnreachable: nobody answers at the configured address.
-    """
-    consumer = AIOKafkaConsumer(
-        **client_settings(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=50,
-    )
-    try:
-        await consumer.start()
-    except KafkaConnectionError as error:
-        await consumer.stop()
-        raise BrokerUnreachable(f"no Kafka broker answers at {settings.bootstrap_servers}") from error
     return consumer
 
 

@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaConnectionError
+from aiokafka import TopicPartition
 
 from events.errors import BrokerUnreachable
 from events.topics import LARGE_EVENT_BYTES
 from infra.settings import Settings
 
-from .connection import client_settings
+from .alone import reading_alone
 
 _POLL_MS = 200
 _BATCH = 100
@@ -20,29 +19,13 @@ _BATCH = 100
 _SILENCE_S = 20.0
 
 
-@asynccontextmanager
-async def reader(settings: Settings) -> AsyncIterator[Any]:
-    """A consumer without a group and, as yet, without partitions. What it fetches ahead stays small.
+def reader(settings: Settings) -> AbstractAsyncContextManager[Any]:
+    """A consumer for `to_the_end`. What it fetches ahead stays small.
 
     Raises:
         BrokerUnreachable: nobody answers.
     """
-    consumer = AIOKafkaConsumer(
-        **client_settings(settings),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=50,
-        fetch_max_bytes=4 * LARGE_EVENT_BYTES,
-    )
-    try:
-        try:
-            await consumer.start()
-        except KafkaConnectionError as error:
-            raise BrokerUnreachable(f"no Kafka broker answers at {settings.bootstrap_servers}") from error
-        yield consumer
-    finally:
-        await consumer.stop()
+    return reading_alone(settings, fetch_max_bytes=4 * LARGE_EVENT_BYTES)
 
 
 async def to_the_end(

@@ -5,6 +5,7 @@ The same reading, projecting and committing as the projector's, but as a member 
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -23,8 +24,9 @@ from infra.storage.offsets import Partition
 from schemas.projection import Place
 from schemas.tables import projected_offsets
 
+from .alone import reading_alone
 from .outage import Outage
-from .reading import read_alone, record_of
+from .reading import record_of
 from .settling import Settler
 
 _BATCH = 5000
@@ -73,6 +75,7 @@ class Replay:
         self._buried = _InTheLogAlready()
         self._settler = Settler(fresh, self._buried, database=_NoPatience("the database"))
         self._consumer: Any = None
+        self._open = AsyncExitStack()
         self._ends: dict[Partition, int | None] = {}
         self._seen: dict[Partition, int] = {}
         self._heard = self._begun = monotonic()
@@ -89,17 +92,15 @@ class Replay:
         return self._buried.count
 
     async def __aenter__(self) -> "Replay":
-        self._consumer = await read_alone(self._settings)
-        try:
+        async with AsyncExitStack() as stack:
+            self._consumer = await stack.enter_async_context(reading_alone(self._settings))
             async with self._fresh.begin() as connection:
                 await offsets.load(connection, self._epoch, list(self.next))
-        except BaseException:
-            await self._consumer.stop()
-            raise
+            self._open = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
+        await self._open.aclose()
 
     async def up_to(self, ends: Mapping[Partition, int | None]) -> None:
         """Goes on until every partition is read up to its end (exclusive); None: as far as the log goes now.

@@ -136,7 +136,7 @@ def _stop_on_signals() -> asyncio.Event:
 async def _until_stopped(
     agents: list[Agent], watches: Iterable[Coroutine[Any, Any, None]], ready: Callable[[], None], stop: asyncio.Event
 ) -> int:
-    """Starts the agents and lets them work; 0 when asked to stop, 1 when one cannot start, or an agent or watch dies."""
+    """Starts the agents and lets them work; 0 when asked to stop, 1 when one cannot start or something dies."""
     asked = asyncio.create_task(stop.wait())
     waits = (_start(agents, ready), *(agent.failed() for agent in agents), *map(_watched, watches))
     failures = [asyncio.create_task(wait) for wait in waits]
