@@ -106,9 +106,13 @@ class Attempts:
     ) -> tuple[Any, bool]:
         """Runs the handler in a process of its own; its last message, and whether its time was up."""
         task = work.task(f"{job.id}/{job.attempt}", inputs, place)
-        run: Run = await patiently(
-            lambda: self._tools.executor.submit(task), f"start {task.task_id}", only=ExecutorError
-        )
+
+        async def start() -> Run:
+            # Much may have happened since the claim: a long staging, or the worker was frozen and others did the job.
+            await job.lease.held()
+            return await self._tools.executor.submit(task)
+
+        run = await patiently(start, f"start {task.task_id}", only=ExecutorError)
         job.lap("fork")
         try:
             async with Deadline(run, work.seconds) as deadline:

@@ -82,3 +82,22 @@ async def test_a_job_that_ends_while_its_lease_is_in_doubt_is_decided_by_who_hol
     ended = await arbiter.find(house.store, "job-1")
     assert ended is not None
     assert ended.status == "completed"
+
+
+async def test_a_worker_that_is_frozen_between_claim_and_start_starts_nothing_before_it_knows(tmp_path: Path) -> None:
+    house = House(tmp_path, [Finished(summary="done", model=None, profile=None, record={})])
+    publish = house.outcomes.publish
+
+    async def publish_and_freeze(topic, event):
+        await publish(topic, event)
+        if event.name == "ml.job.started":
+            house.lease.sure.clear()
+
+    house.outcomes.publish = publish_and_freeze
+    living = asyncio.ensure_future(house.handle(noop()))
+    await asyncio.wait_for(house.outcomes.heard(lambda event: event.name == "ml.job.started"), 10)
+    await asyncio.sleep(0.5)  # nothing tells that somebody waits
+    assert not house.executor.submitted.is_set()
+    house.lease.sure.set()
+    await asyncio.wait_for(living, 10)
+    assert house.executor.submitted.is_set()
