@@ -38,6 +38,11 @@ class Follower:
         self._next = journal.ends()
         self._committed: Offsets = journal.committed()
         self._looked_at = 0.0
+        #: Set once everything is written that stood there when the following began.
+        self.caught_up = asyncio.Event()
+        #: Whether what was lost before has been told again: until then the journal's word that it is complete stays
+        #: what it was, so that a second crash finds the first one's losses.
+        self.vouches = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Follows until `stop` is set; no outage of broker or disk ends it."""
@@ -46,6 +51,7 @@ class Follower:
         try:
             while not stop.is_set():
                 news = await self._broker.wait_out(self._look)
+                self.caught_up.set()
                 pause = _PAUSE_S if news else min(pause * 1.5, _LONGEST_PAUSE_S)
                 await asyncio.wait((stopping,), timeout=pause)
         finally:
@@ -68,7 +74,8 @@ class Follower:
             news = news or bool(found)
             behind = {place: at for place, at in self._places(found).items() if at < targets.get(place, 0)}
             if found or (committed is not None and not behind):
-                await self._write(found, *((None, None) if behind else (committed, began_ms)))
+                complete_ms = began_ms if self.vouches else None
+                await self._write(found, *((None, None) if behind else (committed, complete_ms)))
             if not behind:
                 return news
             fetched = await self._client.fetch(behind, wait_ms=_PATIENCE_MS)

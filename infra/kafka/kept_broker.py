@@ -110,7 +110,8 @@ async def _serve(
     journal.end(well=False)
     follower, leave = Follower(client, journal), asyncio.Event()
     following = asyncio.create_task(follower.run(leave))
-    settled = asyncio.create_task(_settle(settings, None if nothing_lost else (journal, complete_until), ready))
+    unsure = None if nothing_lost else (journal, complete_until)
+    settled = asyncio.create_task(_settle(settings, follower, unsure, ready))
     asked, ended = asyncio.create_task(stop.wait()), asyncio.create_task(server.wait())
     try:
         await _first(asked, ended, following, settled)
@@ -120,16 +121,23 @@ async def _serve(
         if ended.done() and not stop.is_set():
             raise BrokerError(f"the embedded broker ended by itself with exit code {ended.result()}")
         leave.set()
-        await following
-        await _write_the_rest(journal, follower, well=settled.done())
+        await asyncio.wait([following], timeout=_LAST_WRITING_S)  # a full disk must not hold up the end
+        if following.done():
+            following.result()
+        else:
+            await _end(following)
+        await _write_the_rest(journal, follower, well=follower.vouches)
     finally:
         await _end(settled, asked, ended, following)
         await client.close()
         await server.kill()  # at once: what comes in from now on is not written down
 
 
-async def _settle(settings: Settings, unsure: tuple[Journal, float] | None, ready: Callable[[], None]) -> None:
-    """What must be so before anybody works: topics, the log's name, and what was lost told again."""
+async def _settle(
+    settings: Settings, follower: Follower, unsure: tuple[Journal, float] | None, ready: Callable[[], None]
+) -> None:
+    """What must be so before anybody works: what was skipped is on disk, topics, the log's name, what was lost told."""
+    await follower.caught_up.wait()
     await ensure_topics(settings, wait_s=_BROKER_WAIT_S)
     epoch = await ensure_epoch(settings)
     if unsure is not None:
@@ -139,6 +147,7 @@ async def _settle(settings: Settings, unsure: tuple[Journal, float] | None, read
             written |= await patiently(partial(objects.written, folder), f"list {folder}", only=StoreError)
         async with KafkaOutcomes(settings) as outcomes:
             await revive(PatientStore(objects), outcomes, _Left(unsure[0], epoch, unsure[1]), written)
+    follower.vouches = True
     ready()
 
 

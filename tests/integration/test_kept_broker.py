@@ -326,6 +326,25 @@ async def test_on_a_full_disk_the_broker_works_on_and_what_it_holds_is_written_w
     assert records[PLACE.topic, 0, 20][2] == b"taken all the same"
 
 
+async def test_a_full_disk_does_not_hold_up_the_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.kafka.kept_broker._LAST_WRITING_S", 0.5)
+    opened: list[Journal] = []
+    open_ = Journal.open
+    monkeypatch.setattr(Journal, "open", lambda path: opened.append(open_(path)) or opened[-1])
+    full = asyncio.Event()
+    begun = following.Outage._has_begun
+    monkeypatch.setattr(following.Outage, "_has_begun", lambda self, error: (full.set(), begun(self, error))[1])
+    async with kept(settings), producer(settings) as sending:
+        await make_topic(settings)
+        (pages,) = opened[0]._db.execute("PRAGMA page_count").fetchone()
+        opened[0]._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+        for number in range(20):
+            await sending.send_and_wait(PLACE.topic, bytes(10_000), partition=0, key=b"%d" % number)
+        await full.wait()
+    with closing(open_(settings.broker_journal)) as journal:
+        assert not journal.ended_well
+
+
 class SlowClient:
     """A broker that tells of more records than it hands over at a time, and of a group that has read them all."""
 
@@ -361,3 +380,17 @@ async def test_what_a_group_has_read_is_written_only_with_the_last_record_of_tha
     await Follower(SlowClient(batches), journal).drain()  # type: ignore[arg-type]
     assert told == [(1, {}), (2, {}), (3, {}), (4, {"g": {("t", 0): 4}})]
     journal.close()
+
+
+async def test_the_journal_is_not_called_complete_before_what_was_lost_is_told_again(tmp_path: Path) -> None:
+    with closing(Journal.open(tmp_path / "broker.db")) as journal:
+        before = journal.complete_ms
+        batches = [one for base in range(3) for one in holes(base, base + 1)]
+        follower = Follower(SlowClient(batches), journal)  # type: ignore[arg-type]
+        await follower.drain()
+        assert journal.ends()["t", 0] == 3
+        assert journal.complete_ms == before, "a second crash would not find what the first one cost"
+        follower.vouches = True
+        batches += list(holes(3, 4))
+        await follower.drain()
+        assert journal.complete_ms > before
