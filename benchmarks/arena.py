@@ -16,7 +16,7 @@ from events import Publisher
 from events.envelope import CloudEvent, decode
 from events.topics import Topic
 from infra.kafka.connection import client_settings
-from infra.kafka.embedded import EmbeddedBroker
+from infra.kafka.embedded.server import EmbeddedBroker
 from infra.kafka.topics import ensure_topics
 from infra.settings import Settings
 

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 
 from benchmarks.projector import prepared
 from infra.cli.house import free_port
-from infra.kafka.embedded import EmbeddedBroker
+from infra.kafka.embedded.server import EmbeddedBroker
 from infra.kafka.log_epoch import ensure_epoch
 from infra.kafka.rebuild import Rebuilt, rebuild
 from infra.kafka.topics import ensure_topics

@@ -30,7 +30,7 @@ def with_free_ports(settings: "Settings") -> "Settings":
 
 
 def _free(host: str, port: int) -> int:
-    from infra.kafka.embedded import BrokerError, require_free
+    from infra.kafka.embedded.server import BrokerError, require_free
 
     try:
         require_free(host, port, "")

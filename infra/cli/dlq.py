@@ -10,8 +10,8 @@ from infra.cli.extras import require
 from infra.cli.runtime import load_settings, program, run
 
 if TYPE_CHECKING:
-    from infra.kafka.dead_letters import Filed
-    from infra.kafka.letter_book import Book, Choice, Known
+    from infra.kafka.letters.book import Book, Choice, Known
+    from infra.kafka.letters.filed import Filed
     from infra.settings import Settings
 
 Topics = Annotated[list[str] | None, typer.Option("--topic", help="Only of this topic (may be repeated).")]
@@ -35,7 +35,7 @@ def list_letters(
 ) -> None:
     """List dead letters, newest first. With --json all of them, without a limit."""
     from infra.cli.dlq_views import letter_json, print_letters
-    from infra.kafka.letter_book import Choice
+    from infra.kafka.letters.book import Choice
 
     choice = Choice.of(topics=topic or (), reasons=reason or ())
     chosen = [letter for letter in run(_book(load_settings())).letters() if letter in choice]
@@ -85,7 +85,7 @@ def redrive(
     same time do not send a letter twice. One that was killed is finished by a redrive a minute later.
     """
     from infra.cli.dlq_redriving import Report, planned, send_back
-    from infra.kafka.letter_book import Choice
+    from infra.kafka.letters.book import Choice
 
     if not (letter_id or topic or reason or everything):
         raise CliError("say which letters: by --id, --topic or --reason, or --all of them", ExitCode.USAGE)
@@ -112,7 +112,7 @@ def _chosen(book: "Book", choice: "Choice", ids: list[str]) -> "list[Known]":
 
 
 def _checked(letter_id: str) -> str:
-    from infra.kafka.letter_book import short
+    from infra.kafka.letters.book import short
 
     topic, _, place = letter_id.partition(":")
     numbers = place.split(":")
@@ -122,8 +122,8 @@ def _checked(letter_id: str) -> str:
 
 
 async def _book(settings: "Settings") -> "Book":
-    from infra.kafka.dead_letters import dead_letters
-    from infra.kafka.letter_book import Book
+    from infra.kafka.letters.book import Book
+    from infra.kafka.letters.filed import dead_letters
 
     book = Book()
     async for filed in dead_letters(settings):
@@ -133,8 +133,8 @@ async def _book(settings: "Settings") -> "Book":
 
 async def _find(settings: "Settings", letter_id: str) -> "tuple[Filed, Known]":
     """One letter whole, and what the rest of the log says of it."""
-    from infra.kafka.dead_letters import dead_letters
-    from infra.kafka.letter_book import Book, short
+    from infra.kafka.letters.book import Book, short
+    from infra.kafka.letters.filed import dead_letters
 
     book, whole = Book(), None
     async for filed in dead_letters(settings):

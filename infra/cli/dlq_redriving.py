@@ -15,9 +15,9 @@ from infra.cli.publishing import whoami
 
 if TYPE_CHECKING:
     from events.dead_letters import Redriven
-    from infra.kafka.dead_letters import Filed
-    from infra.kafka.letter_book import Known
-    from infra.kafka.redrive import Redriver, Told
+    from infra.kafka.letters.book import Known
+    from infra.kafka.letters.filed import Filed
+    from infra.kafka.letters.redrive import Redriver, Told
     from infra.settings import Settings
 
 #: So many letters, or so many bytes of them, are on their way together.
@@ -31,7 +31,7 @@ class Report:
     """What became of each of the `chosen` letters. Those that the log knows as sent back are told of at once."""
 
     def __init__(self, chosen: "list[Known]", *, dry_run: bool) -> None:
-        from infra.kafka.redrive import Fate
+        from infra.kafka.letters.redrive import Fate
 
         self.dry_run = dry_run
         self.open = {known.filed: known for known in chosen if known.redriven is None}
@@ -99,7 +99,7 @@ _SAID = {
 
 async def planned(settings: "Settings", report: Report) -> None:
     """What `send_back` would do, as far as that can be known; nothing is written anywhere."""
-    from infra.kafka.redrive import Fate, obstacle
+    from infra.kafka.letters.redrive import Fate, obstacle
     from infra.kafka.topics import partition_counts
 
     partitions = await partition_counts(settings)
@@ -116,8 +116,8 @@ async def send_back(settings: "Settings", report: Report) -> None:
         BrokerUnreachable: the broker is away, or went away.
     """
     from infra.jobs.ports import StoreError
+    from infra.kafka.letters.redrive import Redriver
     from infra.kafka.log_epoch import ensure_epoch
-    from infra.kafka.redrive import Redriver
     from infra.storage.redrive_claims import RedriveClaims
 
     if not report.open:
@@ -136,7 +136,7 @@ async def send_back(settings: "Settings", report: Report) -> None:
 
 
 async def _send_all(settings: "Settings", redriver: "Redriver", report: Report, advance: Callable[[], None]) -> None:
-    from infra.kafka.dead_letters import dead_letters
+    from infra.kafka.letters.filed import dead_letters
 
     window: list[Filed] = []
 

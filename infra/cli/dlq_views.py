@@ -14,8 +14,8 @@ from infra.cli.console import ago, console, counted, print_table
 
 if TYPE_CHECKING:
     from events.dead_letters import Redriven
-    from infra.kafka.dead_letters import Filed
-    from infra.kafka.letter_book import Known
+    from infra.kafka.letters.book import Known
+    from infra.kafka.letters.filed import Filed
 
 _LONGEST_NAME = 40
 _NARROWEST = 20

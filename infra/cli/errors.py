@@ -35,7 +35,7 @@ def explain(error: BaseException) -> tuple[str, ExitCode]:
     """The sentence and the exit code for whatever went wrong."""
     # Imported here: a command that works pays for none of it.
     from events.errors import BrokerUnreachable, OmniScopeError
-    from infra.kafka.embedded import BrokerError
+    from infra.kafka.embedded.server import BrokerError
     from infra.settings import SettingsError
 
     match error:

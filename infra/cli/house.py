@@ -115,7 +115,7 @@ async def _live(
 
 async def _start(supervisor: "Supervisor", settings: "Settings", work: list[str]) -> None:
     from infra.cli.supervisor import Service
-    from infra.kafka.embedded import require_free
+    from infra.kafka.embedded.server import require_free
 
     require_free(settings.api_host, settings.api_port, "API_PORT")
     if settings.embedded_broker:

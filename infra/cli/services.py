@@ -115,7 +115,7 @@ def broker() -> None:
 
 
 async def _broker(settings: "Settings") -> None:
-    from infra.kafka.kept_broker import keep
+    from infra.kafka.embedded.kept import keep
     from infra.lifeline import tell_ready
 
     if not settings.embedded_broker:

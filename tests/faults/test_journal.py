@@ -17,7 +17,7 @@ from support.up import Up, running_up
 
 from events.envelope import CloudEvent
 from events.topics import Topic
-from infra.kafka.plain_client import PlainClient
+from infra.kafka.embedded.plain_client import PlainClient
 from infra.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -24,12 +24,12 @@ from infra.cli.dlq import _book
 from infra.cli.dlq_redriving import Report, send_back
 from infra.cli.main import app
 from infra.kafka.connection import client_settings
-from infra.kafka.dead_letters import dead_letters
-from infra.kafka.letter_book import Choice
+from infra.kafka.letters.book import Choice
+from infra.kafka.letters.filed import dead_letters
+from infra.kafka.letters.redrive import Redriver
 from infra.kafka.log_epoch import read_epoch
 from infra.kafka.outcomes import KafkaOutcomes
 from infra.kafka.projector import Projector
-from infra.kafka.redrive import Redriver
 from infra.settings import Settings
 from infra.storage.database import migrate, open_engine
 from infra.storage.redrive_claims import STALE_S, RedriveClaims, Underway
@@ -312,7 +312,7 @@ async def test_a_letter_that_fills_its_topics_limit_is_refused_and_stays(
     """With the header more it is larger than any producer of ours sends."""
     room = 2_000_000 - 1000
     dlq = Commands(settings, monkeypatch)
-    monkeypatch.setattr("infra.kafka.redrive.LARGE_EVENT_BYTES", room)
+    monkeypatch.setattr("infra.kafka.letters.redrive.LARGE_EVENT_BYTES", room)
     await put_aside(settings, letter(0, value=b"x" * room), letter(1))
     code, out, err = await dlq.here("redrive", "--all")
     assert (code, out) == (1, "1 letter sent back; 1 letter refused\n")
@@ -380,8 +380,8 @@ async def test_a_broker_that_is_away_is_told_in_a_sentence(tmp_path: Path, monke
 async def test_a_broker_that_goes_away_in_the_middle_leaves_what_a_later_redrive_finishes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.kafka.redrive._SEND_S", 0.5)
-    monkeypatch.setattr("infra.kafka.redrive._STOP_S", 0.1)
+    monkeypatch.setattr("infra.kafka.letters.redrive._SEND_S", 0.5)
+    monkeypatch.setattr("infra.kafka.letters.redrive._STOP_S", 0.1)
     async with running_broker(tmp_path) as settings:
         await put_aside(settings, letter(0))
         filed = [found async for found in dead_letters(settings)]

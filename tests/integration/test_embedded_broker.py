@@ -18,7 +18,7 @@ from support.broker import free_port
 
 from events.errors import BrokerUnreachable
 from events.topics import TOPICS, Topic
-from infra.kafka.embedded import BrokerError, EmbeddedBroker
+from infra.kafka.embedded.server import BrokerError, EmbeddedBroker
 from infra.kafka.topics import TopicsError, ensure_topics, partition_counts
 from infra.settings import Settings
 
@@ -127,7 +127,7 @@ def test_kill_9_of_the_parent_takes_the_broker_along(tmp_path: Path) -> None:
         f"""
         import asyncio
         from pathlib import Path
-        from infra.kafka.embedded import EmbeddedBroker
+        from infra.kafka.embedded.server import EmbeddedBroker
 
         async def main():
             async with EmbeddedBroker({free_port()}, Path({str(tmp_path / "broker.log")!r})) as broker:

@@ -15,15 +15,15 @@ from aiokafka.admin import NewTopic
 from support.broker import free_port
 
 from events.topics import Topic
-from infra.kafka import following, restore
-from infra.kafka.batches import holes
-from infra.kafka.embedded import BrokerError
-from infra.kafka.following import Follower
-from infra.kafka.journal import Journal
-from infra.kafka.journal_file import JournalError
-from infra.kafka.kept_broker import keep
+from infra.kafka.embedded import following, restore
+from infra.kafka.embedded.batches import holes
+from infra.kafka.embedded.following import Follower
+from infra.kafka.embedded.journal import Journal
+from infra.kafka.embedded.journal_file import JournalError
+from infra.kafka.embedded.kept import keep
+from infra.kafka.embedded.plain_client import PlainClient
+from infra.kafka.embedded.server import BrokerError
 from infra.kafka.log_epoch import read_epoch
-from infra.kafka.plain_client import PlainClient
 from infra.kafka.topics import admin
 from infra.settings import Settings
 
@@ -327,7 +327,7 @@ async def test_on_a_full_disk_the_broker_works_on_and_what_it_holds_is_written_w
 
 
 async def test_a_full_disk_does_not_hold_up_the_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.kafka.kept_broker._LAST_WRITING_S", 0.5)
+    monkeypatch.setattr("infra.kafka.embedded.kept._LAST_WRITING_S", 0.5)
     opened: list[Journal] = []
     open_ = Journal.open
     monkeypatch.setattr(Journal, "open", lambda path: opened.append(open_(path)) or opened[-1])

@@ -29,7 +29,7 @@ from infra.cli.main import app
 from infra.kafka import rebuild as rebuilding
 from infra.kafka import replay as replaying
 from infra.kafka.burial import PublishedBurial
-from infra.kafka.embedded import EmbeddedBroker
+from infra.kafka.embedded.server import EmbeddedBroker
 from infra.kafka.log_epoch import ensure_epoch
 from infra.kafka.outage import Outage
 from infra.kafka.outcomes import KafkaOutcomes

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from infra.kafka.embedded import EmbeddedBroker
+from infra.kafka.embedded.server import EmbeddedBroker
 from infra.kafka.log_epoch import ensure_epoch
 from infra.kafka.topics import ensure_topics
 from infra.settings import Settings

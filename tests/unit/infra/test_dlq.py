@@ -10,8 +10,8 @@ import pytest
 
 from events.dead_letters import DeadLetter, Redriven
 from events.topics import Topic
-from infra.kafka.dead_letters import Filed
-from infra.kafka.letter_book import Book, Choice, short
+from infra.kafka.letters.book import Book, Choice, short
+from infra.kafka.letters.filed import Filed
 from infra.storage.redrive_claims import STALE_S, Ours, RedriveClaims, Underway
 
 LETTER = DeadLetter("omniscope.ml.noop.requested", 1, 7, 1000, b"k", b"{", (), "not_json", "no JSON")

@@ -8,7 +8,7 @@ from events.dead_letters import REDRIVEN_FROM, DeadLetter, Redriven
 from events.envelope import decode
 from events.errors import InvalidEvent
 
-from .dead_letters import Filed
+from .filed import Filed
 
 #: A larger value is not read for the sake of a name to show.
 _LARGEST_LOOKED_INTO = 100_000

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 import structlog
 
+from infra.kafka.outage import Outage
+
 from .batches import Batch, holes
 from .journal import Journal, Offsets
-from .outage import Outage
 from .plain_client import Partition, PlainClient
 
 log = structlog.get_logger(__name__)

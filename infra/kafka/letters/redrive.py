@@ -26,13 +26,13 @@ from events.errors import BrokerUnreachable
 from events.producing import start_producer
 from events.topics import LARGE_EVENT_BYTES, Topic
 from infra.jobs.ports import StoreError
+from infra.kafka.connection import client_settings
+from infra.kafka.topics import partition_counts
 from infra.settings import Settings
 from infra.storage.redrive_claims import Ours, RedriveClaims, Underway
 
-from .connection import client_settings
-from .dead_letters import Filed
+from .filed import Filed
 from .sent_before import sent_before
-from .topics import partition_counts
 
 #: Together they stay below the age at which a claim counts as broken off.
 _CLAIM_S, _SEND_S, _STOP_S = 20.0, 25.0, 5.0

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .batches import BrokenBatch
-from .embedded import BrokerError
+from .server import BrokerError
 
 _VERSION = 1
 _APPLICATION = 0x4F6D4C31  # «OmL1»

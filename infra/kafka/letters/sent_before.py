@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from events.dead_letters import REDRIVEN_FROM, DeadLetter
 from infra.settings import Settings
 
-from .reading_to_the_end import reader, to_the_end
+from .to_the_end import reader, to_the_end
 
 
 async def sent_before(settings: Settings, letters: Iterable[DeadLetter]) -> dict[str, int]:

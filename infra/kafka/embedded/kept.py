@@ -16,18 +16,18 @@ from events.topics import TOPICS, Topic
 from infra.jobs.ports import StoreError
 from infra.jobs.retries import PatientStore, patiently
 from infra.jobs.revival import revive
+from infra.kafka.log_epoch import ensure_epoch
+from infra.kafka.outcomes import KafkaOutcomes
+from infra.kafka.topics import ensure_topics
 from infra.settings import Settings
 from infra.storage.store import ObjectStore
 
-from .embedded import BrokerError, EmbeddedBroker
 from .following import Follower
 from .journal import Journal
 from .journal_file import JournalError
-from .log_epoch import ensure_epoch
-from .outcomes import KafkaOutcomes
 from .plain_client import PlainClient
 from .restore import Disturbed, restore
-from .topics import ensure_topics
+from .server import BrokerError, EmbeddedBroker
 
 log = structlog.get_logger(__name__)
 

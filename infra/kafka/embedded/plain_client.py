@@ -17,10 +17,10 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.produce import ProduceRequest
 
 from events.errors import BrokerUnreachable
+from infra.kafka.connection import client_settings
 from infra.settings import Settings
 
 from .batches import Batch, split
-from .connection import client_settings
 
 Partition = tuple[str, int]
 """A topic's name and a partition's number."""

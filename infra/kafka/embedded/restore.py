@@ -7,12 +7,12 @@ a record then gets another offset than it had; such a broker must be thrown away
 from collections import defaultdict
 
 from events.topics import Topic
+from infra.kafka.topics import new_topic
 from infra.settings import Settings
 
 from .batches import HOLE, Batch, holes
 from .journal import Journal
 from .plain_client import Partition, PlainClient
-from .topics import new_topic
 
 _REQUEST_BYTES = 4_000_000
 _PATIENCE_MS = 5000

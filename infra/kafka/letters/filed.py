@@ -10,10 +10,10 @@ from aiokafka import TopicPartition
 
 from events.dead_letters import DeadLetter
 from events.topics import Topic
+from infra.kafka.topics import partition_counts
 from infra.settings import Settings
 
-from .reading_to_the_end import reader, to_the_end
-from .topics import partition_counts
+from .to_the_end import reader, to_the_end
 
 
 @dataclass(frozen=True, slots=True)

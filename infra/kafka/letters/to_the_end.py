@@ -9,9 +9,8 @@ from aiokafka import TopicPartition
 
 from events.errors import BrokerUnreachable
 from events.topics import LARGE_EVENT_BYTES
+from infra.kafka.alone import reading_alone
 from infra.settings import Settings
-
-from .alone import reading_alone
 
 _POLL_MS = 200
 _BATCH = 100

@@ -1,0 +1,1 @@
+"""Dead letters: found on the log, shown, and sent back once."""
