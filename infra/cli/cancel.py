@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _PATIENCE_S = 10.0
 _LOOK_AGAIN_S = 0.1
 _FINAL = ("completed", "failed", "cancelled")
+_CODES = {"cancelled": ExitCode.OK, "unknown": ExitCode.NOT_FOUND}
 
 
 def cancel(
@@ -30,7 +31,7 @@ def cancel(
 ) -> None:
     """Stop jobs, waiting or running. One that has ended stays as it is; one that is not known yet will never start.
 
-    The exit code is 0 if all were cancelled, 1 if one had ended otherwise or has not ended yet.
+    The exit code is 0 if all were cancelled, 1 if one had ended otherwise or has not ended yet, 4 if one is unknown.
     """
     from events.requests import CancellationRequested
 
@@ -44,7 +45,7 @@ def cancel(
     with ApiClient(settings, api) as client:
         ends = [_told(job_id, _until_ended(client, job_id)) for job_id in job_ids]
     _tell(ends, as_json)
-    raise typer.Exit(ExitCode.OK if all(end["status"] == "cancelled" for end in ends) else ExitCode.FAILED)
+    raise typer.Exit(max(_CODES.get(end["status"], ExitCode.FAILED) for end in ends))
 
 
 def _tell(ends: list[dict[str, Any]], as_json: bool) -> None:
@@ -85,7 +86,7 @@ def _told(job_id: str, job: dict[str, Any] | None) -> dict[str, Any]:
         case "completed" | "failed":
             message = f"had {status} already and stays so"
         case "unknown":
-            message = "asked for; should this job come, it will not start"
+            message = "asked for, but the tables know no such job: unless it has run already, it will not start"
         case _:
             message = f"asked for, and still {status}: it ends when a worker hears of it (omniscope-ml doctor)"
     return {"job_id": job_id, "status": status, "message": message}

@@ -91,7 +91,8 @@ def follow(
         typer.echo(f"{final['message']} ({_took(final)})")
     else:
         reason = f" ({final['error']['reason']})" if final.get("error") else ""
-        typer.echo(f"omniscope-ml: the job {final['status']}: {told(final)}{reason}", err=True)
+        how = "was cancelled" if final["status"] == "cancelled" else final["status"]
+        typer.echo(f"omniscope-ml: the job {how}: {told(final)}{reason}", err=True)
     return ExitCode.OK if final["status"] == "completed" else ExitCode.FAILED
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: How long `--watch` waits for the projector to have written the job down.
 _PATIENCE_S = 30.0
 
+Timeout = Annotated[
+    int | None, typer.Option("--timeout", help="Seconds after which an attempt is stopped and the job fails.")
+]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow the job until it ends.")]
 Name = Annotated[str | None, typer.Option(help="A name for people.")]
 JobId = Annotated[str | None, typer.Option(help="The job's id: the same one twice runs once.  [default: a new one]")]
@@ -65,6 +68,7 @@ def automl(
     tune: Annotated[bool, typer.Option("--tune", help="Also try other settings of each model.")] = False,
     seed: Annotated[int | None, typer.Option(help="Start of the random numbers.  [default: 0]")] = None,
     name: Name = None,
+    timeout: Timeout = None,
     job_id: JobId = None,
     watch: Watch = False,
     as_json: Json = False,
@@ -85,6 +89,7 @@ def automl(
         "hyperparameter_tuning": tune or None,
         "seed": seed,
         "name": name,
+        "timeout_s": timeout,
         "job_id": job_id,
         "created_by": whoami(),
     }
@@ -96,6 +101,7 @@ def noop(
     duration: Annotated[float | None, typer.Option(help="Seconds.")] = None,
     steps: Annotated[int | None, typer.Option(help="Progress events on the way.")] = None,
     behaviour: Annotated[str | None, typer.Option(help="finish, fail, raise, exit, hang or spawn.")] = None,
+    timeout: Timeout = None,
     job_id: JobId = None,
     watch: Watch = False,
     as_json: Json = False,
@@ -103,7 +109,14 @@ def noop(
     """Do nothing for a while, for tests (`up --with-noop` works on it)."""
     from events.requests import NoopRequested
 
-    told = {"duration_s": duration, "steps": steps, "behaviour": behaviour, "job_id": job_id, "created_by": whoami()}
+    told = {
+        "duration_s": duration,
+        "steps": steps,
+        "behaviour": behaviour,
+        "timeout_s": timeout,
+        "job_id": job_id,
+        "created_by": whoami(),
+    }
     _submit(build(NoopRequested, told), watch=watch, as_json=as_json)
 
 

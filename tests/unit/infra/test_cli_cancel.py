@@ -60,16 +60,16 @@ def test_who_asks_is_published_and_the_end_is_told(published: list[CancellationR
 
 
 @pytest.mark.parametrize(
-    ("job_id", "sentence"),
+    ("job_id", "sentence", "code"),
     [
-        ("done", "had completed already and stays so"),
-        ("deaf", "still running"),
-        ("nobody-knows", "should this job come, it will not start"),
+        ("done", "had completed already and stays so", ExitCode.FAILED),
+        ("deaf", "still running", ExitCode.FAILED),
+        ("nobody-knows", "unless it has run already, it will not start", ExitCode.NOT_FOUND),
     ],
 )
-def test_what_was_not_cancelled_is_a_failure_with_a_reason(job_id: str, sentence: str) -> None:
+def test_what_was_not_cancelled_is_a_failure_with_a_reason(job_id: str, sentence: str, code: ExitCode) -> None:
     result = call(job_id)
-    assert result.exit_code == ExitCode.FAILED
+    assert result.exit_code == code
     assert sentence in result.stdout
 
 
