@@ -10,7 +10,7 @@ from handlers.contract import Inputs, Limits
 from infra.execution.executor import ExecutorError, Run
 from infra.execution.messages import FINAL, CheckpointSaved, Failed, Finished, Progressed
 
-from . import claims, endings
+from . import arbiter, claims, endings
 from .arbiter import Outcome, RecordedEvent
 from .deadline import Deadline
 from .job import Job
@@ -45,6 +45,10 @@ class Attempts:
                 claims.start_attempt(self._store, job.id, tools.worker, job.token, tools.max_attempts)
             )
             job.lap("claim")
+            # It may have waited for the attempt before, and that one may have come to its end.
+            if job.attempt > 1 and (ended := await arbiter.find(self._store, job.id)) is not None:
+                await self.give_back(job)
+                return ended
             log.info("job_started", job_id=job.id, kind=job.kind.value, attempt=job.attempt)
             await self.publish(job, job.started(tools.worker))
             async with ProgressTeller(job.id, job.kind, job.attempt, lambda word: self._say(job, word)) as teller:
