@@ -20,6 +20,8 @@ from .connection import client_settings
 #: What is kept of a record that is too large to be put aside whole.
 _BEGINNING = 100_000
 _STOP_S = 5.0
+#: The longest pause between two tries: jobs wait for the broker's answer when it is back.
+_LOOK_AGAIN_S = 2.0
 
 
 class _NotTaken(RuntimeError):
@@ -75,7 +77,7 @@ class KafkaOutcomes:
                     await self._renew(producer)
                 raise _NotTaken(f"{type(error).__name__}: {error}") from error
 
-        return await patiently(once, f"publish on {topic}", only=_NotTaken)
+        return await patiently(once, f"publish on {topic}", only=_NotTaken, longest=_LOOK_AGAIN_S)
 
     async def _renew(self, broken: AIOKafkaProducer) -> None:
         """A new producer in place of one whose sequence the broker no longer accepts."""

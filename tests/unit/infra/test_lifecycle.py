@@ -271,6 +271,20 @@ async def test_a_start_waits_for_the_one_before_to_be_given_back(tmp_path: Any) 
     assert house.outcomes.one("ml.job.completed").data["attempt"] == 2
 
 
+async def test_what_ended_while_the_start_waited_is_told_and_not_run_again(tmp_path: Any) -> None:
+    house, other = House(tmp_path), House(tmp_path, [DONE])
+    other.tools = replace(other.tools, store=house.store)
+    await other.handle(noop())
+    outcome = house.store.objects.pop("jobs/job-1/outcome.json")
+    del house.store.objects["jobs/job-1/published/e1"]
+    job = asyncio.create_task(house.handle(noop()))
+    await asyncio.sleep(0.1)  # it waits for the attempt before; nothing tells that
+    await house.store.create("jobs/job-1/outcome.json", outcome)
+    await job
+    assert house.executor.tasks == []
+    assert house.outcomes.names() == ["ml.job.completed"]
+
+
 async def test_a_dead_worker_gives_nothing_back_and_is_waited_for_a_moment_only(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
