@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 from sqlalchemy.ext.asyncio import AsyncEngine
 from support.broker import Broker, running_broker
 from support.databases import apply_all, rows_of
 from support.fakes import RecordedOutcomes
 from support.histories import Log, ended, failed, model, progressed, registered_dataset, request, started
+from support.replaying import Offsets, publish
 
 from events.topics import Topic
 from infra.kafka import settling
@@ -24,8 +24,6 @@ from infra.settings import Settings
 from infra.storage import database
 from infra.storage.database import migrate, open_engine
 from schemas.projection import Record
-
-Offsets = dict[tuple[str, int], int]
 
 
 @pytest.fixture
@@ -56,26 +54,6 @@ async def projecting(settings: Settings, outcomes: Any = None) -> AsyncIterator[
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await engine.dispose()
-
-
-async def publish(settings: Settings, records: list[Record]) -> Offsets:
-    """Publishes the records where they stood in the log; the last offset of each partition."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers, linger_ms=5)
-    await producer.start()
-    try:
-        sent = [
-            await producer.send(
-                record.place.topic, record.value, record.key or b"", partition=record.place.partition,
-                headers=list(record.headers), timestamp_ms=record.place.timestamp_ms,
-            )
-            for record in records
-        ]  # fmt: skip
-        last: Offsets = {}
-        for delivered in await asyncio.gather(*sent):
-            last[delivered.topic, delivered.partition] = delivered.offset
-        return last
-    finally:
-        await producer.stop()
 
 
 async def caught_up(projector: Projector, offsets: Offsets) -> None:

@@ -21,6 +21,7 @@ from support.databases import Rows, rows_of
 from support.fakes import RecordedOutcomes
 from support.histories import Log, request
 from support.postgres import running_postgres
+from support.replaying import Offsets, publish
 from support.whole_log import add_job, everything
 from typer.testing import CliRunner
 
@@ -42,8 +43,6 @@ from infra.storage.database import migrate, open_engine
 from infra.storage.fresh import RebuildRefused
 from infra.storage.offsets import load
 from schemas.projection import Record
-
-Offsets = dict[tuple[str, int], int]
 
 
 @pytest.fixture(scope="module")
@@ -77,23 +76,6 @@ async def engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     engine = open_engine(settings.database)
     yield engine
     await engine.dispose()
-
-
-async def publish(settings: Settings, records: list[Record]) -> Offsets:
-    """Publishes the records in their partitions; the last offset of each."""
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap_servers, linger_ms=5)
-    await producer.start()
-    try:
-        sent = [
-            await producer.send(
-                record.place.topic, record.value, record.key or b"", partition=record.place.partition,
-                headers=list(record.headers), timestamp_ms=record.place.timestamp_ms,
-            )
-            for record in records
-        ]  # fmt: skip
-        return {(done.topic, done.partition): done.offset for done in await asyncio.gather(*sent)}
-    finally:
-        await producer.stop()
 
 
 @asynccontextmanager
