@@ -24,6 +24,7 @@ from .ports import Store
 
 #: Seconds a start waits for the attempt before it to be given back, and between two looks.
 GIVE_BACK_S = 1.0
+LAST_GIVE_BACK_S = 15.0
 _LOOK_AGAIN_S = 0.05
 
 
@@ -113,18 +114,25 @@ class AttemptsUsedUp(OmniScopeError):
         self.number = number
 
 
-async def _given_back(store: Store, job_id: str) -> dict[int, bool]:
+async def _given_back(store: Store, job_id: str, limit: int) -> dict[int, bool]:
     """The attempts so far, when the last one has been given back or had time enough: then its worker is dead or frozen.
 
     When partitions move, the old owner and the new one hear of it in the same moment, and ending a job takes longer
-    than beginning one: without this the two would run side by side. They may be the same worker.
+    than beginning one: without this the two would run side by side. They may be the same worker. Where the job would be
+    given up for good the wait is longer.
     """
-    attempts, patience = await _attempts(store, job_id), GIVE_BACK_S
-    while (latest := max(attempts, default=0)) and not attempts[latest] and patience > 0:
+    attempts, waited = await _attempts(store, job_id), 0.0
+    while (latest := max(attempts, default=0)) and not attempts[latest]:
+        if waited >= (GIVE_BACK_S if _died(attempts) < limit else LAST_GIVE_BACK_S):
+            break
         await asyncio.sleep(_LOOK_AGAIN_S)
-        patience -= _LOOK_AGAIN_S
+        waited += _LOOK_AGAIN_S
         attempts = await _attempts(store, job_id)
     return attempts
+
+
+def _died(attempts: dict[int, bool]) -> int:
+    return sum(not released for released in attempts.values())
 
 
 async def start_attempt(store: Store, job_id: str, worker: str, token: str, limit: int) -> int:
@@ -133,10 +141,9 @@ async def start_attempt(store: Store, job_id: str, worker: str, token: str, limi
     Raises:
         AttemptsUsedUp: `limit` attempts were started, and none was given back or came to an end.
     """
-    attempts = await _given_back(store, job_id)
+    attempts = await _given_back(store, job_id, limit)
     while True:
-        died = sum(not released for released in attempts.values())
-        if died >= limit:
+        if (died := _died(attempts)) >= limit:
             raise AttemptsUsedUp(died)
         number = max(attempts, default=0) + 1
         ours = json.dumps({"worker": worker, "token": token, "at": datetime.now(UTC).isoformat()}).encode()

@@ -31,4 +31,6 @@ def readable(key: str, raw: bytes, parse: Callable[[bytes], T], remedy: str) -> 
 
 def of_a_job(job_id: str) -> str:
     """The remedy where the record of a job is damaged: it has been put aside, and nothing of it is lost."""
-    return f"remove all of jobs/{job_id} to let the job begin anew; then `omniscope-ml dlq redrive`"
+    return (
+        f"remove all of jobs/{job_id} to let the job begin anew; then `omniscope-ml dlq redrive --reason store_damaged`"
+    )

@@ -95,6 +95,12 @@ async def _ask_again(store: Store, outcomes: Publisher, job_id: str, left: Log) 
         if (claim := json.loads(await store.get(key) or b"{}")) and await _is_lost(claim, left):
             event = CloudEvent.model_validate(claim["event"]).model_copy(update={"subject": job_id})
             topic = claim["delivery"]["topic"]
+            if key == first and claim["delivery"]["epoch"] == left.epoch:
+                # Nobody's from now on: the first delivery of this life takes it, as soon as there is one.
+                vacant = {**claim, "delivery": {**claim["delivery"], "epoch": ""}}
+                await store.put(first, json.dumps(vacant).encode())
+                await outcomes.publish_at(topic, event)
+                return job_id
             partition, offset = await outcomes.publish_at(topic, event)
             if claim["delivery"]["epoch"] == left.epoch:
                 # The record that owned the job is gone, and the new one owns it from now on. Dying before this line

@@ -32,6 +32,8 @@ class Running:
 
     def __init__(self) -> None:
         self._limits: dict[str, asyncio.Timeout] = {}
+        #: Why those are to end whose limit has been set.
+        self._why: dict[asyncio.Timeout, Identified | Outcome] = {}
         self._told: OrderedDict[str, Identified | Outcome] = OrderedDict()
 
     @asynccontextmanager
@@ -45,13 +47,14 @@ class Running:
             async with asyncio.timeout(None) as limit:
                 self._limits[job_id] = limit
                 if job_id in self._told:
-                    _now(limit)
+                    self._end(limit, self._told[job_id])
                 yield
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise Stopped(self._told[job_id]) from None
+            raise Stopped(self._why[limit]) from None
         finally:
+            self._why.pop(limit, None)
             if self._limits.get(job_id) is limit:
                 del self._limits[job_id]
 
@@ -61,9 +64,13 @@ class Running:
         while len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         limit = self._limits.get(job_id)
-        if limit is not None and not limit.expired():
-            _now(limit)
+        if limit is not None and limit not in self._why:
+            self._end(limit, why)
         return limit is not None
+
+    def _end(self, limit: asyncio.Timeout, why: Identified | Outcome) -> None:
+        self._why[limit] = why
+        limit.reschedule(asyncio.get_running_loop().time())
 
     async def stop_what_has_ended(self, store: Store) -> None:
         """For ever: looks now and then whether a job in hand was ended elsewhere, for who missed the word of it."""
@@ -73,7 +80,3 @@ class Running:
                 with suppress(StoreDamaged):  # said when the job comes to its end
                     if (outcome := await arbiter.find(store, job_id)) is not None:
                         self.stop(job_id, outcome)
-
-
-def _now(limit: asyncio.Timeout) -> None:
-    limit.reschedule(asyncio.get_running_loop().time())

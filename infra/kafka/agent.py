@@ -55,7 +55,9 @@ class Agent:
 
     async def failed(self) -> str:
         """Returns when this agent can work no longer, with the reason."""
-        await _first(self._app._crashed.wait(), self._other_log.wait())
+        await _first(self._app._crashed.wait(), self._other_log.wait(), self._membership.replaced.wait())
+        if self._membership.replaced.is_set():
+            return f"another worker has the name WORKER_ID={self._settings.worker_id}: give each one of its own"
         if self._other_log.is_set():
             return "the broker has lost its log and begun another"
         return f"{self.name} died: {self._app.crash_reason!r}"

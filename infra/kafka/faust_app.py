@@ -11,7 +11,7 @@ from faust.transport.drivers import aiokafka as driver
 from infra.settings import Settings
 
 from .closing import end_fetches
-from .membership import Membership, confirm_by_heartbeats, leave_when_stopped
+from .membership import Membership, confirm_by_heartbeats, leave_when_stopped, mind_the_name
 
 #: The client's own value for «never»: a worker that thinks for long has not died.
 _NEVER_S = 1e6
@@ -41,7 +41,8 @@ def build(name: str, topic: str, settings: Settings, membership: Membership) -> 
         broker_commit_interval=0.2,
         consumer_auto_offset_reset="earliest",
         # With a name of its own a worker that comes back in time finds its partitions where it left them.
-        consumer_group_instance_id=settings.worker_id,
+        # Not on the embedded broker, which forgets its groups' members when it is restarted.
+        consumer_group_instance_id=None if settings.embedded_broker else settings.worker_id,
     )
     app.transport = _transport(membership)(app.conf.broker_consumer, app)
     # Only the raw serializer hands over bytes that are no JSON; the others acknowledge and drop them.
@@ -73,6 +74,7 @@ def _transport(membership: Membership) -> type[driver.Transport]:
         async def on_start(self) -> None:
             await super().on_start()
             confirm_by_heartbeats(self._consumer, membership.confirm)
+            mind_the_name(self._consumer, membership.forgotten)
 
         async def seek_to_committed(self) -> Any:
             return await self.call_thread(_seek_to_where_it_was_left, self._ensure_consumer())

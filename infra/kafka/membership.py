@@ -11,6 +11,8 @@ from typing import Any
 
 #: The share of the session after which silence counts as doubt.
 DOUBT = 0.8
+#: UNKNOWN_MEMBER_ID and FENCED_INSTANCE_ID in Kafka's protocol.
+_FORGOTTEN = (25, 82)
 
 
 def _boottime() -> float:
@@ -28,11 +30,21 @@ class Membership:
         self._confirmed_at = clock()
         self._news = asyncio.Event()
         self._settled = True
+        #: Set when the group has given our name to somebody else.
+        self.replaced = asyncio.Event()
 
     def confirm(self) -> None:
         """The group has just answered. May be called from any thread."""
         self._confirmed_at = self._clock()
         self._loop.call_soon_threadsafe(self._news.set)
+
+    def forgotten(self) -> None:
+        """The group does not know us any more. May be called from any thread.
+
+        It had confirmed us a moment ago, so no session is over: another has joined under our name.
+        """
+        if self._clock() - self._confirmed_at <= self._patience:
+            self._loop.call_soon_threadsafe(self.replaced.set)
 
     def unsettle(self) -> None:
         """The group shares its partitions out anew: until `settle` nobody knows whose is which."""
@@ -69,6 +81,25 @@ def confirm_by_heartbeats(consumer: Any, confirm: Callable[[], None]) -> None:
         return confirmed
 
     coordinator._do_heartbeat = heartbeat
+
+
+def mind_the_name(consumer: Any, forgotten: Callable[[], None]) -> None:
+    """Calls `forgotten` when the group no longer knows this member, which has a name of its own.
+
+    aiokafka would join again under that name, and so drive out whoever has it now, who would do the same.
+    """
+    coordinator = consumer._coordinator
+    send = coordinator._send_req
+
+    async def send_req(request: Any) -> Any:
+        response = await send(request)
+        named = coordinator._group_instance_id is not None
+        if named and type(request).__name__.startswith("Heartbeat") and response.error_code in _FORGOTTEN:
+            coordinator._group_instance_id = None
+            forgotten()
+        return response
+
+    coordinator._send_req = send_req
 
 
 def leave_when_stopped(consumer: Any) -> None:

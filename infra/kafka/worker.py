@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -58,11 +58,20 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
         slots = tools.slots
         agents = [_agent(name, tools, settings, epoch) for name in (*names, _CANCELLATION)]
         async with Cancellations(settings, tools.running) as heard, housekeeping(settings, tools.store):
-            watches = (heard.follow(), tools.running.stop_what_has_ended(tools.store))
-            code = await _until_stopped(agents, watches, ready, stop)
-            drained = await slots.drain(settings.drain_s if code == 0 else 0)
-            log.info("stopping", drained=drained)
-            await asyncio.gather(*(agent.stop() for agent in agents))
+            # They go on while jobs are drained: what is cancelled then ends at once, too.
+            watches = [
+                asyncio.create_task(_watched(watch))
+                for watch in (heard.follow(), tools.running.stop_what_has_ended(tools.store))
+            ]
+            try:
+                code = await _until_stopped(agents, watches, ready, stop)
+                drained = await slots.drain(settings.drain_s if code == 0 else 0)
+                log.info("stopping", drained=drained)
+                await asyncio.gather(*(agent.stop() for agent in agents))
+            finally:
+                for watch in watches:
+                    watch.cancel()
+                await asyncio.gather(*watches, return_exceptions=True)
     return code
 
 
@@ -134,19 +143,18 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 async def _until_stopped(
-    agents: list[Agent], watches: Iterable[Coroutine[Any, Any, None]], ready: Callable[[], None], stop: asyncio.Event
+    agents: list[Agent], watches: list[asyncio.Task[str]], ready: Callable[[], None], stop: asyncio.Event
 ) -> int:
     """Starts the agents and lets them work; 0 when asked to stop, 1 when one cannot start or something dies."""
     asked = asyncio.create_task(stop.wait())
-    waits = (_start(agents, ready), *(agent.failed() for agent in agents), *map(_watched, watches))
-    failures = [asyncio.create_task(wait) for wait in waits]
-    done, pending = await asyncio.wait([asked, *failures], return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
+    failures = [asyncio.create_task(wait) for wait in (_start(agents, ready), *(agent.failed() for agent in agents))]
+    done, _ = await asyncio.wait([asked, *failures, *watches], return_when=asyncio.FIRST_COMPLETED)
+    for task in (asked, *failures):
         task.cancel()
-    await asyncio.gather(*pending, return_exceptions=True)
+    await asyncio.gather(asked, *failures, return_exceptions=True)
     if asked in done:
         return 0
-    log.error("agent_died", reasons=[task.result() for task in failures if task in done])
+    log.error("agent_died", reasons=[task.result() for task in (*failures, *watches) if task in done])
     return 1
 
 

@@ -84,6 +84,36 @@ async def test_a_named_worker_that_is_killed_and_started_again_finds_its_jobs_wh
             assert starts(services, job_id) == [1], "a job of the other worker was moved"
 
 
+async def test_a_second_worker_of_the_same_name_ends_the_first_and_runs_nothing_twice(tmp_path: Path) -> None:
+    async with running_services(tmp_path, broker="apache", session_s=10) as services:
+        await start_worker(services, "a", WORKER_ID="same")
+        await start_jobs(services, "job-0", "job-1", "job-2", "job-3")
+        first = services.processes["a"]
+        await start_worker(services, "b", WORKER_ID="same")
+        assert await first.wait() == 1
+        assert "another worker has the name" in (tmp_path / "a.log").read_text()
+        for job_id in ("job-0", "job-1", "job-2", "job-3"):
+            again = await services.house.first(
+                lambda e, job_id=job_id: (
+                    e.name == "ml.job.started"
+                    and e.subject == job_id
+                    and e.data["worker"].endswith(worker_of(services, "b"))
+                )
+            )
+            assert len(await released(services, job_id)) >= again.data["attempt"] - 1, "it counts against the job"
+
+
+async def test_what_is_cancelled_while_its_worker_drains_ends_at_once(tmp_path: Path) -> None:
+    async with running_services(tmp_path, broker="apache") as services:
+        await services.start("a", "agent", "noop", WORKER_SLOTS="8", DRAIN_S="600")
+        await start_jobs(services, "job-0", seconds=500)
+        worker = services.processes["a"]
+        worker.send_signal(signal.SIGTERM)
+        await services.house.ask("ml.cancellation.requested", "job-0")
+        assert (await services.house.ended("job-0")).name == "ml.job.cancelled"
+        assert await worker.wait() == 0, "it waited for the job to end by itself"
+
+
 async def test_a_named_worker_that_stops_on_purpose_gives_its_partitions_back(tmp_path: Path) -> None:
     async with running_services(tmp_path, broker="apache", session_s=60) as services:
         await start_worker(services, "a", WORKER_ID="a")

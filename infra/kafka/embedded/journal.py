@@ -122,7 +122,9 @@ class Journal:
     def end(self, *, well: bool) -> None:
         """Says what `ended_well` is to be for whoever opens the file next."""
         with told(self.path):
+            self._db.execute("PRAGMA synchronous = FULL")  # this one word must outlive a power cut
             self._db.execute("UPDATE state SET ended_well = ?", (well,))
+            self._db.execute("PRAGMA synchronous = NORMAL")
 
     def write(
         self,

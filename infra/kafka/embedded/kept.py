@@ -83,6 +83,7 @@ async def _restored(settings: Settings, journal: Journal) -> AsyncIterator[tuple
             try:
                 offsets = await restore(settings, journal, client)
             except Disturbed as why:
+                journal.end(well=False)  # what it had taken meanwhile is gone with it
                 await client.close()
                 await server.kill()
                 log.warning("log_disturbed", why=str(why), attempt=attempt, remedy="start publishers after «Ready»")

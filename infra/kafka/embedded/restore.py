@@ -6,6 +6,8 @@ a record then gets another offset than it had; such a broker must be thrown away
 
 from collections import defaultdict
 
+from aiokafka.errors import KafkaError
+
 from events.topics import Topic
 from infra.kafka.topics import new_topic
 from infra.settings import Settings
@@ -77,7 +79,10 @@ async def _append_all(journal: Journal, topics: dict[str, int], client: PlainCli
 async def _append(pending: dict[Partition, list[Batch]], client: PlainClient) -> None:
     if not pending:
         return
-    got = await client.append(pending)
+    try:
+        got = await client.append(pending)
+    except KafkaError as error:  # two who append in the same moment get in each other's way
+        raise Disturbed(f"the broker did not take its log: {error}") from error
     for (topic, number), batches in pending.items():
         if got[topic, number] != batches[0].base:
             raise Disturbed(f"a record of {topic}[{number}] came to {got[topic, number]}, not {batches[0].base}")

@@ -167,6 +167,23 @@ async def test_who_asked_a_moment_before_the_job_comes_into_hand_is_heard() -> N
         await asyncio.sleep(0)
 
 
+async def test_a_storm_of_others_does_not_make_it_forget_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.jobs.running._REMEMBERED", 3)
+    running = Running()
+    asked = identify_cancellation("mine")
+
+    async def in_hand_through_a_storm() -> None:
+        async with running.in_hand("mine"):
+            running.stop("mine", asked)
+            for number in range(10):
+                running.stop(f"other-{number}", identify_cancellation(f"other-{number}"))
+            await asyncio.Event().wait()
+
+    with pytest.raises(Stopped) as stopped:
+        await in_hand_through_a_storm()
+    assert stopped.value.why is asked
+
+
 async def test_a_timeout_of_the_jobs_own_is_none_of_ours() -> None:
     running = Running()
     with pytest.raises(TimeoutError):

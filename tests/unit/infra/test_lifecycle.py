@@ -20,6 +20,11 @@ from infra.jobs.lifecycle import Lifecycle
 DONE = Finished(summary="Done")
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.jobs.claims.LAST_GIVE_BACK_S", 0.0)
+
+
 async def test_a_request_is_started_told_of_and_completed(tmp_path: Any) -> None:
     house = House(tmp_path, [Progressed(percent=50, message="Half way"), DONE])
     await house.handle(noop(created_by="ada"))
@@ -283,6 +288,21 @@ async def test_what_ended_while_the_start_waited_is_told_and_not_run_again(tmp_p
     await job
     assert house.executor.tasks == []
     assert house.outcomes.names() == ["ml.job.completed"]
+
+
+async def test_a_last_attempt_that_is_given_back_late_is_no_loss(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.jobs.claims.GIVE_BACK_S", 0.0)
+    monkeypatch.setattr("infra.jobs.claims.LAST_GIVE_BACK_S", 60.0)
+    house = House(tmp_path, [DONE])
+    house.tools = replace(house.tools, max_attempts=1)
+    await house.store.create("jobs/job-1/attempts/1/claim.json", b'{"worker": "w0", "token": "t0"}')
+    job = asyncio.create_task(house.handle(noop()))
+    await house.store.written("jobs/job-1/request.json")
+    await house.store.create("jobs/job-1/attempts/1/released.json", b"{}")
+    await job
+    assert house.outcomes.names() == ["ml.job.started", "ml.job.completed"]
 
 
 async def test_a_dead_worker_gives_nothing_back_and_is_waited_for_a_moment_only(

@@ -121,18 +121,32 @@ async def test_what_came_in_place_of_a_lost_request_may_be_lost_as_well() -> Non
     assert await revive(store, outcomes, Left("same", {101}), written(store)) == []
 
 
-async def test_dying_between_publishing_and_writing_down_runs_the_job_once() -> None:
+async def test_a_request_that_was_revived_twice_before_anybody_read_it_runs_once() -> None:
     store, outcomes = MemoryStore(), Published()
     await claim(store, "lost", "same", offset=4)
-    before = store.objects["jobs/lost/request.json"]
-    await revive(store, outcomes, Left("same"), written(store))
-    store.objects["jobs/lost/request.json"] = before
-    await revive(store, outcomes, Left("same", {100}), written(store))
+    for _ in range(2):  # everything died again before the first one was read
+        assert await revive(store, outcomes, Left("same"), written(store)) == ["lost"]
     owners = []
     for offset, (_, event) in zip((100, 101), outcomes.events, strict=True):
         delivery = delivery_of(event, "same", offset)
         owners.append(await claims.own(store, delivery.identify(), delivery))
-    assert owners == [Ownership.REPEATED, Ownership.OURS]
+    assert owners == [Ownership.OURS, Ownership.REPEATED]
+
+
+async def test_whoever_reads_a_revived_request_at_once_owns_the_job_for_good() -> None:
+    class ReadAtOnce(Published):
+        async def publish_at(self, topic: str, event: CloudEvent) -> tuple[int, int]:
+            partition, offset = await super().publish_at(topic, event)
+            delivery = delivery_of(event, "same", offset)
+            assert await claims.own(store, delivery.identify(), delivery) is Ownership.OURS
+            return partition, offset
+
+    store, outcomes = MemoryStore(), ReadAtOnce()
+    await claim(store, "lost", "same", offset=4)
+    assert await revive(store, outcomes, Left("same"), written(store)) == ["lost"]
+    (_, event) = outcomes.events[-1]
+    again = delivery_of(event, "same", 100)
+    assert await claims.own(store, again.identify(), again) is Ownership.OURS
 
 
 async def test_ends_that_were_told_shortly_before_are_told_again_and_older_ones_are_not() -> None:
