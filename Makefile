@@ -50,7 +50,7 @@ bench: $(STAMP) ## Measure speed and memory
 
 venv: $(STAMP) ## Only set up .venv
 
-system: ## Install what some tests need and pip cannot bring: Java, Maven, PostgreSQL, Node.js (Debian, Ubuntu)
+system: ## Install what some tests need and pip cannot bring: Java, Maven, PostgreSQL, Node.js, cc (Debian, Ubuntu)
 	@sh scripts/install-system-packages
 
 clean: ## Remove .venv, caches and builds; your data in omniscope-data/ stays

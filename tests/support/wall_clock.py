@@ -30,7 +30,7 @@ def wall_clock(folder: Path) -> Iterator[WallClock]:
     """A clock that goes right at first. Without a C compiler the test is skipped; in CI it fails."""
     compiler = shutil.which("cc")
     if compiler is None:
-        missing("there is no C compiler", "install gcc")
+        missing("there is no C compiler", "`make system`")
     library, file = folder / "set_clock.so", folder / "set-clock"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(_SOURCE), "-ldl"], check=True)
     file.write_bytes(bytes(8))
