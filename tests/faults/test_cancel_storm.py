@@ -50,7 +50,9 @@ async def check(services: Services, worker: psutil.Process, jobs: list[str]) -> 
     left = [process for process in worker.children(recursive=True) if _works_in(process, work)]
     _, alive = await asyncio.to_thread(psutil.wait_procs, left, 10)
     assert alive == [], "a job's process outlived its job"
-    assert list(services.settings.work_dir.glob("*/job-*")) == [], "a job's folder outlived its job"
+    # Whoever decides may tell the end before the worker has cleared up: the test's time limit is how long we wait.
+    while list(services.settings.work_dir.glob("*/job-*")):  # noqa: ASYNC110 - nothing tells that a folder is gone
+        await asyncio.sleep(0.1)
     names = [name for ((name, _),) in (ends[job] for job in jobs)]
     return {name: names.count(name) for name in set(names)}
 
