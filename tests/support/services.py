@@ -116,7 +116,8 @@ async def running_services(
 async def _hearing(settings: Settings) -> AsyncIterator[House]:
     """A house that hears every outcome."""
     async with (
-        AIOKafkaProducer(**client_settings(settings)) as producer,
+        # A publisher may allow itself more than the broker's usual megabyte.
+        AIOKafkaProducer(**client_settings(settings), max_request_size=4_000_000) as producer,
         AIOKafkaConsumer(
             *EARS, **client_settings(settings), auto_offset_reset="earliest", fetch_max_wait_ms=50
         ) as ears,
