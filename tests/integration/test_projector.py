@@ -14,7 +14,7 @@ from support.broker import Broker, running_broker
 from support.databases import apply_all, rows_of
 from support.fakes import RecordedOutcomes
 from support.histories import Log, ended, failed, model, progressed, registered_dataset, request, started
-from support.replaying import Offsets, publish
+from support.replaying import Offsets, caught_up, publish
 
 from events.topics import Topic
 from infra.kafka import settling
@@ -54,11 +54,6 @@ async def projecting(settings: Settings, outcomes: Any = None) -> AsyncIterator[
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await engine.dispose()
-
-
-async def caught_up(projector: Projector, offsets: Offsets) -> None:
-    for (topic, partition), offset in offsets.items():
-        await projector.wait_until(topic, partition, offset)
 
 
 def history(n_jobs: int, first: int = 0) -> Log:

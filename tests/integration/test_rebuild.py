@@ -21,7 +21,7 @@ from support.databases import Rows, rows_of
 from support.fakes import RecordedOutcomes
 from support.histories import Log, request
 from support.postgres import running_postgres
-from support.replaying import Offsets, publish
+from support.replaying import Offsets, caught_up, publish
 from support.whole_log import add_job, everything
 from typer.testing import CliRunner
 
@@ -91,11 +91,6 @@ async def projecting(settings: Settings) -> AsyncIterator[Projector]:
             stop.set()
             await asyncio.gather(running, return_exceptions=True)
             await engine.dispose()
-
-
-async def caught_up(projector: Projector, offsets: Offsets) -> None:
-    for (topic, partition), offset in offsets.items():
-        await projector.wait_until(topic, partition, offset)
 
 
 async def projected(settings: Settings, log: Log, first: int = 0) -> None:

@@ -1,9 +1,10 @@
-"""Records of a made history, published as they would stand in a log."""
+"""Records of a made history, published as they would stand in a log, and a projector that has read them."""
 
 import asyncio
 
 from aiokafka import AIOKafkaProducer
 
+from infra.kafka.projector import Projector
 from infra.settings import Settings
 from schemas.projection import Record
 
@@ -21,3 +22,9 @@ async def publish(settings: Settings, records: list[Record]) -> Offsets:
             for record in records
         ]  # fmt: skip
         return {(done.topic, done.partition): done.offset for done in await asyncio.gather(*sent)}
+
+
+async def caught_up(projector: Projector, offsets: Offsets) -> None:
+    """Returns when the projector is behind all of these."""
+    for (topic, partition), offset in offsets.items():
+        await projector.wait_until(topic, partition, offset)
