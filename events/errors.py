@@ -29,6 +29,9 @@ class ReasonCode(StrEnum):
     KIND_UNAVAILABLE = "kind_unavailable"
     MODEL_UNKNOWN = "model_unknown"
     PLAN_MISSING = "plan_missing"
+    MODEL_UNSUITABLE = "model_unsuitable"
+    WEIGHTS_MISSING = "weights_missing"
+    WEIGHTS_REFUSED = "weights_refused"
 
     # A dataset that cannot be learned from as asked.
     TARGET_MISSING = "target_missing"
@@ -56,6 +59,7 @@ class ReasonCode(StrEnum):
 
     # A job that was started and did not come to its end.
     TRAINING_FAILED = "training_failed"
+    DIVERGED = "diverged"
     ROW_IN_ARTIFACT = "row_in_artifact"
     HANDLER_ERROR = "handler_error"
     CRASHED = "crashed"

@@ -41,6 +41,19 @@ class ModelFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class BaseWeights:
+    """Pretrained weights in one file on this machine, verified against `sha256`.
+
+    `name` with its source («torchvision:resnet50»); `origin`: file, bundled, cached or downloaded.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the job may use: CPU cores, GPUs, GiB of memory (None: unlimited), seconds (None: unlimited)."""
 
@@ -58,6 +71,7 @@ class Inputs:
     #: The event that told of the model which is to be made again, where one is.
     recorded: dict[str, Any] | None = None
     models: Mapping[str, ModelFiles] = field(default_factory=dict)
+    weights: BaseWeights | None = None
     limits: Limits = Limits()
 
 
