@@ -21,6 +21,8 @@ async def test_a_job_does_not_notice_who_dies_around_it(tmp_path: Path, monkeypa
         await house.ask("ml.noop.requested", "running", duration_s=6, steps=60)
         await house.heard("ml.job.progressed", "running")
 
+        # The projector may be behind: what it has not written down nobody can read once it is gone.
+        await services.get("/api/ml/jobs/running/status", lambda job: job.get("status") == "running")
         warm_server(services).kill()
         await services.stop("projector", signal.SIGKILL)
         told = await services.get("/api/ml/jobs/running/status", lambda job: job["status"] in ("pending", "running"))
