@@ -1,0 +1,53 @@
+"""A convolutional network over tokens."""
+
+import torch
+from torch import nn
+
+from .encoder import Encoder
+from .tokens import Pooled, input_stage
+
+
+class Cnn1d(Encoder):
+    """Residual convolutions over tokens: of a table as the 1D-CNN of `Projection`, of a series as ResNet of Wang, Yan
+    and Oates (2017), «Time Series Classification from Scratch with Deep Neural Networks»."""
+
+    name = "cnn_1d"
+
+    def __init__(
+        self,
+        n_features: int,
+        shape: list[int] | None = None,
+        n_tokens: int = 16,
+        channels: int = 32,
+        rank: int = 64,
+        depth: int = 3,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(
+            n_features=n_features,
+            shape=shape,
+            n_tokens=n_tokens,
+            channels=channels,
+            rank=rank,
+            depth=depth,
+            dropout=dropout,
+        )
+        self.width = 2 * channels
+        stage = input_stage(n_features, shape, n_tokens, channels, rank, dropout)
+        self.blocks = nn.ModuleList([stage, *(Residual(channels, dropout) for _ in range(depth)), Pooled(channels)])
+
+
+class Residual(nn.Module):
+    """(n, n_tokens, channels) → the same: two convolutions of width 5 beside a straight path."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.first_norm, self.second_norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.first = nn.Conv1d(channels, channels, 5, padding=2)
+        self.second = nn.Conv1d(channels, channels, 5, padding=2)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        inner = self.first(nn.functional.gelu(self.first_norm(tokens)).transpose(1, 2)).transpose(1, 2)
+        inner = self.second(self.drop(nn.functional.gelu(self.second_norm(inner))).transpose(1, 2)).transpose(1, 2)
+        return tokens + inner
