@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 def side_of(p: int) -> int:
@@ -13,27 +13,25 @@ def side_of(p: int) -> int:
 
 
 class Plane(nn.Module):
-    """(n, p) to (n, 1, side, side); cells without a feature hold 0, the mean of a scaled feature.
+    """(n, p) → (n, 1, side, side); cells without a feature hold 0, the mean of a scaled feature.
 
-    `cells` (p,): the features' cells, all different, numbered row by row; None: in the features' own order. They are
-    a buffer: a plane made again with `p` alone gets its cells with the saved weights.
+    `layout`: the cells of the p features, all different, numbered row by row (`handlers.training.layout` fits them).
+
+    Raises:
+        ValueError: two features share a cell, or one lies outside the square.
     """
 
-    cells: Tensor
+    cells: torch.Tensor
 
-    def __init__(self, p: int, cells: Sequence[int] | None = None) -> None:
+    def __init__(self, layout: Sequence[int]) -> None:
         super().__init__()
-        self.side = side_of(p)
-        chosen = torch.as_tensor(range(p) if cells is None else [int(cell) for cell in cells], dtype=torch.int64)
-        if (
-            len(chosen) != p
-            or len(chosen.unique()) != p
-            or (p and not 0 <= chosen.min() <= chosen.max() < self.side**2)
-        ):
-            raise ValueError(f"{p} features need as many different cells of a {self.side} x {self.side} square")
-        self.register_buffer("cells", chosen)
+        cells = [int(cell) for cell in layout]
+        self.side = side_of(len(cells))
+        if not cells or len(set(cells)) != len(cells) or min(cells) < 0 or max(cells) >= self.side**2:
+            raise ValueError(f"{len(cells)} features need different cells of a square of {self.side} x {self.side}")
+        self.register_buffer("cells", torch.tensor(cells, dtype=torch.int64))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Every feature into its cell."""
         flat = x.new_zeros((len(x), self.side**2))
         flat[:, self.cells] = x
