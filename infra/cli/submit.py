@@ -8,28 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli.console import Json, print_json
+from infra.cli import submit_training
+from infra.cli.console import Json
 from infra.cli.errors import CliError, ExitCode
-from infra.cli.known_datasets import warn_if_unknown
-from infra.cli.publishing import build, publisher, whoami
-from infra.cli.runtime import load_settings, program, run
+from infra.cli.options import JobId, Timeout, Watch
+from infra.cli.publishing import build, whoami
+from infra.cli.sending import submit
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from events.envelope import CloudEvent
-    from events.publisher import Receipt
-    from infra.settings import Settings
-
-#: How long `--watch` waits for the projector to have written the job down.
-_PATIENCE_S = 30.0
-
-Timeout = Annotated[
-    int | None, typer.Option("--timeout", help="Seconds after which an attempt is stopped and the job fails.")
-]
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Follow the job until it ends.")]
-Name = Annotated[str | None, typer.Option(help="A name for people.")]
-JobId = Annotated[str | None, typer.Option(help="The job's id: the same one twice runs once.  [default: a new one]")]
 
 
 class KindOrFile(TyperGroup):
@@ -46,54 +35,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Publish a request: of a kind below, or any kind from a file (submit request.json, or - for stdin).",
 )
-
-
-@app.command()
-def automl(
-    dataset: Annotated[str, typer.Option(help="The dataset's id.")],
-    target: Annotated[str, typer.Option(help="The column to predict.")],
-    time_limit: Annotated[int | None, typer.Option(help="Seconds to train.  [default: 600]")] = None,
-    quality: Annotated[str | None, typer.Option(help="medium, good, high or best.  [default: good]")] = None,
-    features: Annotated[
-        str | None, typer.Option(help="Columns to learn from, separated by commas, or @FILE with one a line.")
-    ] = None,
-    exclude: Annotated[str | None, typer.Option(help="Columns not to learn from, in the same way.")] = None,
-    group: Annotated[str | None, typer.Option(help="Rows that share this column's value stay together.")] = None,
-    problem_type: Annotated[
-        str | None, typer.Option(help="classification or regression.  [default: by target]")
-    ] = None,
-    eval_metric: Annotated[
-        str | None, typer.Option(help="What models are chosen by.  [default: log_loss, rmse for numbers]")
-    ] = None,
-    tune: Annotated[bool, typer.Option("--tune", help="Also try other settings of each model.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Start of the random numbers.  [default: 0]")] = None,
-    name: Name = None,
-    timeout: Timeout = None,
-    job_id: JobId = None,
-    watch: Watch = False,
-    as_json: Json = False,
-) -> None:
-    """Train the best model AutoGluon finds in the time given."""
-    from events.requests import AutomlRequested
-
-    told = {
-        "dataset_id": dataset,
-        "target_column": target,
-        "time_limit": time_limit,
-        "quality": quality,
-        "feature_columns": columns(features),
-        "exclude_columns": columns(exclude),
-        "group_column": group,
-        "problem_type": problem_type,
-        "eval_metric": eval_metric,
-        "hyperparameter_tuning": tune or None,
-        "seed": seed,
-        "name": name,
-        "timeout_s": timeout,
-        "job_id": job_id,
-        "created_by": whoami(),
-    }
-    _submit(build(AutomlRequested, told), watch=watch, as_json=as_json)
+for training in (submit_training.automl, submit_training.deep_learning, submit_training.transfer_learning):
+    app.command(training.__name__.replace("_", "-"))(training)
 
 
 @app.command(hidden=True)
@@ -117,7 +60,7 @@ def noop(
         "job_id": job_id,
         "created_by": whoami(),
     }
-    _submit(build(NoopRequested, told), watch=watch, as_json=as_json)
+    submit(build(NoopRequested, told), watch=watch, as_json=as_json)
 
 
 @app.command(hidden=True)
@@ -130,23 +73,11 @@ def file(
     """Publish a request of any kind from a JSON file."""
     body = _read(path)
     if "specversion" in body:
-        _submit(event_of(body), watch=watch, as_json=as_json)
+        submit(event_of(body), watch=watch, as_json=as_json)
     elif kind is None:
         raise CliError("the file is no CloudEvent: say with --kind what its data ask for", ExitCode.USAGE)
     else:
-        _submit(request_of(kind, body), watch=watch, as_json=as_json)
-
-
-def columns(told: str | None) -> list[str] | None:
-    """Column names from the command line. Commas separate; names that hold one come from a file.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    if told is None:
-        return None
-    names = Path(told[1:]).read_text("utf-8").splitlines() if told.startswith("@") else told.split(",")
-    return [name.strip() for name in names if name.strip()]
+        submit(request_of(kind, body), watch=watch, as_json=as_json)
 
 
 def request_of(kind: str, data: dict[str, Any]) -> "BaseModel":
@@ -193,34 +124,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise CliError(f"{path} must hold one JSON object", ExitCode.USAGE)
     return body
-
-
-def _submit(asked: "BaseModel | CloudEvent", *, watch: bool, as_json: bool) -> None:
-    from events.requests import TrainingRequested
-
-    settings = load_settings()
-    if isinstance(asked, TrainingRequested):
-        warn_if_unknown(settings, asked.dataset_id)
-    receipt = run(_publish(settings, asked))
-    if as_json:
-        print_json(receipt.model_dump(mode="json"))
-    else:
-        typer.echo(f"{receipt.job_id} is {receipt.status}: {receipt.message}")
-    if not watch:
-        if not as_json:
-            typer.echo(f"next: {program()} watch {receipt.job_id}")
-        return
-    from infra.cli.jobs import follow
-
-    raise typer.Exit(follow(settings, receipt.job_id, as_json=as_json, patience_s=_PATIENCE_S))
-
-
-async def _publish(settings: "Settings", asked: "BaseModel | CloudEvent") -> "Receipt":
-    from events.envelope import CloudEvent
-    from events.publisher import Receipt
-
-    async with publisher(settings) as broker:
-        if not isinstance(asked, CloudEvent):
-            return await broker.request(asked)
-        await broker.send(asked)
-        return Receipt(job_id=asked.subject or "", event_id=asked.id, created_at=asked.time)

@@ -75,8 +75,8 @@ def wish_for(
     from events.requests import AutomlRequested
     from infra.cli.dataset_files import look_at
     from infra.cli.look_ahead import refuse_early, report_path
+    from infra.cli.options import columns
     from infra.cli.publishing import build, whoami
-    from infra.cli.submit import columns
     from infra.cli.trial import Wish
 
     looked = look_at(file, file_format)

@@ -261,7 +261,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         yield FakeBroker()
 
     monkeypatch.setattr(publishing, "publisher", publisher)
-    monkeypatch.setattr("infra.cli.submit.publisher", publisher)
+    monkeypatch.setattr("infra.cli.sending.publisher", publisher)
     return sent
 
 
