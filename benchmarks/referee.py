@@ -24,11 +24,13 @@ from typing import Any
 
 import numpy as np
 
+from .automl_job import ONE_CORE, Silent
+from .paired import Measure, as_said, differences, interval, loss, points
 from .referee_data import TABLES
+from .wheels import CACHE
 
 ARMS = ("ours", "bare")
-_KEPT = Path(__file__).parent / ".cache" / "referee"
-_RESAMPLES = 5000
+_KEPT = CACHE / "referee"
 #: What each arm said, out of the runs of one seed.
 _SAID: dict[str, Callable[[Any], Any]] = {
     "bare": lambda run: run["bare"]["said"],
@@ -71,9 +73,8 @@ def _ensure(table: str, seed: int, arm: str, asked: argparse.Namespace) -> None:
     if not path.exists():
         print(f"{table}, seed {seed}, {arm} …", file=sys.stderr, flush=True)
         told = ["--one", f"{table}/{seed}/{arm}", "--seconds", str(asked.seconds), "--quality", asked.quality]
-        one_core = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "GOMP_SPINCOUNT": "1000"}
         command = [sys.executable, "-m", "benchmarks.referee", *told]
-        subprocess.run(command, check=True, env={**os.environ, **one_core}, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, env={**os.environ, **ONE_CORE}, stdout=subprocess.DEVNULL)
 
 
 def _one(name: str, seed: int, arm: str, asked: argparse.Namespace) -> None:
@@ -117,13 +118,13 @@ def _ours(request: Any, dataset: Any, problem: Any, folder: Path) -> tuple[Any, 
 
     out = Outputs(folder / "out", folder / "keep")
     out.directory.mkdir()
-    run(request, Inputs(dataset, limits=Limits(cpus=1)), out, _Silent())
+    run(request, Inputs(dataset, limits=Limits(cpus=1)), out, Silent())
     parts = problem.split()
     X, y = problem.X, problem.y
     said = predict(out.model, X.iloc[parts.test], y[parts.test], problem)
     n_classes = None if problem.classes is None else len(problem.classes)
     plain = fit_plain(X.iloc[parts.train], y[parts.train], X.iloc[parts.test], y[parts.test], n_classes)
-    return _told(said), _told(plain.predictions)
+    return as_said(said), as_said(plain.predictions)
 
 
 def _bare(request: Any, dataset: Any, problem: Any, folder: Path) -> tuple[Any, Any]:
@@ -138,23 +139,9 @@ def _bare(request: Any, dataset: Any, problem: Any, folder: Path) -> tuple[Any, 
     X, y = problem.X.iloc[parts.test], problem.y[parts.test]
     predicted = predictor.predict(X).to_numpy()
     if problem.classes is None:
-        return _told(Predictions(y, predicted)), None
+        return as_said(Predictions(y, predicted)), None
     probabilities = predictor.predict_proba(X)[range(len(problem.classes))].to_numpy()
-    return _told(Predictions(y, predicted, probabilities)), None
-
-
-def _told(said: Any) -> dict[str, Any]:
-    chances = said.probabilities
-    return {"predicted": said.predicted.tolist(), "probabilities": None if chances is None else chances.tolist()}
-
-
-class _Silent:
-    def __call__(self, *_: object, **__: object) -> None: ...
-
-    def should_stop(self) -> bool:
-        return False
-
-    def checkpoint(self) -> None: ...
+    return as_said(Predictions(y, predicted, probabilities)), None
 
 
 def _report(asked: argparse.Namespace) -> None:
@@ -172,16 +159,16 @@ def _report(asked: argparse.Namespace) -> None:
         for name in tables:
             print(_line(name, runs[name], measure))
         pooled = sum(_differences(runs[name], measure) for name in tables) / len(tables)
-        low, high = np.percentile(pooled, [2.5, 97.5])
+        low, high = interval(pooled)
         print(f"{'pooled':13} {'':26}    {pooled.mean():+7.3f} [{low:+7.3f}, {high:+7.3f}]")
     slowest = max((run["ours"]["seconds"], name) for name in tables for run in runs[name])
     print(f"\nthe longest job of ours took {slowest[0]:.0f} s ({slowest[1]})")
 
 
-def _line(name: str, runs: list[Any], measure: "Measure") -> str:
+def _line(name: str, runs: list[Any], measure: Measure) -> str:
     means = {arm: np.mean([measure(_truth(run), said(run))[0] for run in runs]) for arm, said in _SAID.items()}
     drawn = _differences(runs, measure)
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = interval(drawn)
     shown = " ".join(f"{abs(means[arm]):8.3f}" for arm in _SAID)
     return f"{name:13} {shown}    {means['ours'] - means['bare']:+7.3f} [{low:+7.3f}, {high:+7.3f}]"
 
@@ -190,41 +177,14 @@ def _truth(run: Any) -> Any:
     return np.array(run["ours"]["y"])
 
 
-def _differences(runs: list[Any], measure: "Measure") -> Any:
-    """Ours minus bare in 5,000 draws of test rows, the mean over seeds."""
-    rng = np.random.default_rng(0)
-    drawn = np.zeros(_RESAMPLES)
-    for run in runs:
-        y = _truth(run)
-        weights = rng.multinomial(len(y), np.full(len(y), 1 / len(y)), size=_RESAMPLES)
-        drawn += measure(y, _SAID["ours"](run), weights) - measure(y, _SAID["bare"](run), weights)
-    return drawn / len(runs)
+def _differences(runs: list[Any], measure: Measure) -> Any:
+    """Ours minus bare."""
+    return differences(((_truth(run), _SAID["ours"](run), _SAID["bare"](run)) for run in runs), measure)
 
 
-def _points(y: Any, said: Any, weights: Any = None) -> Any:
-    """Percent of right answers, or of variance explained; one value for each row of weights."""
-    weights = np.ones((1, len(y))) if weights is None else weights
-    predicted = np.array(said["predicted"])
-    if said["probabilities"] is not None:
-        return 100 * (weights @ (predicted == y)) / len(y)
-    mean = (weights @ y) / len(y)
-    around = weights @ y**2 - len(y) * mean**2
-    return 100 * (1 - (weights @ (predicted - y) ** 2) / around)
-
-
-def _loss(y: Any, said: Any, weights: Any = None) -> Any:
-    """Minus the log-loss, or minus the RMSE in standard deviations of the test rows."""
-    weights = np.ones((1, len(y))) if weights is None else weights
-    if said["probabilities"] is None:
-        return -np.sqrt(weights @ (np.array(said["predicted"]) - y) ** 2 / len(y)) / y.std()
-    chances = np.array(said["probabilities"])[np.arange(len(y)), y]
-    return weights @ np.log(np.clip(chances, 1e-15, 1)) / len(y)
-
-
-Measure = Callable[..., Any]
 _MEASURES: dict[str, Measure] = {
-    "points (1 % of accuracy, 0.01 of R²)": _points,
-    "log-loss (RMSE in standard deviations for diabetes)": _loss,
+    "points (1 % of accuracy, 0.01 of R²)": points,
+    "log-loss (RMSE in standard deviations for diabetes)": loss,
 }
 
 

