@@ -18,7 +18,7 @@ async def test_a_job_does_not_notice_who_dies_around_it(tmp_path: Path, monkeypa
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     async with running_services(tmp_path, "agent noop", "projector", "api", "registrar") as services:
         house = services.house
-        await house.ask("ml.noop.requested", "running", duration_s=6, steps=60)
+        await house.ask("ml.noop.requested", "running", duration_s=10, steps=100)
         await house.heard("ml.job.progressed", "running")
 
         # The projector may be behind: what it has not written down nobody can read once it is gone.
