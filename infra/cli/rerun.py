@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 _PATIENCE_S = 30.0
 #: What a new request says anew.
 _NOT_AGAIN = ("job_id", "rerun_of", "created_by", "name", "timeout_s")
+#: What a network's plan tells of its training in single numbers.
+_OF_THE_FIT = ("epochs_run", "best_epoch", "mix", "strength")
+_WEIGHTS = ".safetensors"
+#: Hexadecimal digits of a SHA-256.
+_SHA256 = 64
 
 
 def rerun(
@@ -28,7 +33,7 @@ def rerun(
     api: Api = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model again by its recorded plan, without a clock, and compare every number with the first run's."""
+    """Train a model again as it was recorded, without a clock, and compare every number with the first run's."""
     settings = load_settings()
     with ApiClient(settings, api) as client:
         first = find_model(client, model)
@@ -46,17 +51,31 @@ def rerun(
 
 
 def request_for(first: dict[str, Any]) -> "BaseModel":
-    """The request that makes a model again.
+    """The request that makes a model again: AutoML replays its recorded plan, a network follows from request and data.
 
     Raises:
-        CliError: it is of a kind that cannot be made again by its record.
+        CliError: it is of a kind that cannot be made again by its record, or its training was cut short.
     """
-    from events.requests import AutomlRequested
+    from events.requests import AutomlRequested, DeepLearningRequested, TransferLearningRequested
 
-    if first["model_type"] != "automl" or not first.get("plan"):
-        raise CliError(f"{first['model_name']} has no recorded plan: only AutoML models can be made again by it yet")
     config = {name: value for name, value in first["training_config"].items() if name not in _NOT_AGAIN}
-    return build(AutomlRequested, {**config, "rerun_of": first["model_id"], "created_by": whoami()})  # type: ignore[no-any-return]
+    config["created_by"] = whoami()
+    plan = first.get("plan") or {}
+    if plan.get("stopped_after"):
+        raise CliError(
+            f"{first['model_name']} was stopped after epoch {plan['stopped_after']}: nobody can ask for that again, "
+            "and the request as it was would train on"
+        )
+    match first["model_type"] if plan else None:
+        case "automl":
+            return build(AutomlRequested, {**config, "rerun_of": first["model_id"]})  # type: ignore[no-any-return]
+        case "deep_learning":
+            return build(DeepLearningRequested, config)  # type: ignore[no-any-return]
+        case "transfer_learning":
+            return build(TransferLearningRequested, config)  # type: ignore[no-any-return]
+    raise CliError(
+        f"{first['model_name']} has no recorded plan: only AutoML models and networks can be made again by it yet"
+    )
 
 
 def compare(first: dict[str, Any], again: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -69,7 +88,17 @@ def compare(first: dict[str, Any], again: dict[str, Any]) -> dict[str, tuple[Any
     before, after = first["plan"].get("weights", {}), again["plan"].get("weights", {})
     for name in sorted({*before, *after}):
         pairs[f"weight of {name}"] = (before.get(name), after.get(name))
+    for name in (name for name in _OF_THE_FIT if name in first["plan"] or name in again["plan"]):
+        pairs[name.replace("_", " ")] = (first["plan"].get(name), again["plan"].get(name))
+    if "history" in first["plan"] or "history" in again["plan"]:
+        pairs["every epoch"] = (first["plan"].get("history"), again["plan"].get("history"))
+    for path in sorted(path for path in {*_files(first), *_files(again)} if path.endswith(_WEIGHTS)):
+        pairs[path.rpartition("/")[2]] = (_files(first).get(path), _files(again).get(path))
     return pairs
+
+
+def _files(results: dict[str, Any]) -> dict[str, str]:
+    return results.get("files") or {}
 
 
 def _result(client: ApiClient, job_id: str, *, as_json: bool) -> dict[str, Any]:
@@ -106,4 +135,8 @@ def _print(
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # a history: its end says most
+        return ", ".join(number(last) for last in value[-1].values())
+    if isinstance(value, str) and len(value) == _SHA256:
+        return f"SHA-256 {value[:12]}…"
     return ", ".join(map(number, value)) if isinstance(value, list) else number(value)

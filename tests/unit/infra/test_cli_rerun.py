@@ -11,7 +11,7 @@ from support.fake_api import FakeApi, fake_api
 from typer.testing import CliRunner, Result
 
 from events import Publisher
-from events.requests import AutomlRequested
+from events.requests import AutomlRequested, DeepLearningRequested, TransferLearningRequested
 from infra.cli.errors import CliError
 from infra.cli.main import app
 from infra.cli.rerun import compare, request_for
@@ -71,6 +71,42 @@ def test_what_has_no_plan_is_told_in_one_sentence(change: dict[str, Any]) -> Non
         request_for({**FIRST, **change})
 
 
+NETWORK: dict[str, Any] = {
+    **FIRST,
+    "model_type": "deep_learning",
+    "plan": {
+        "version": 1,
+        "kind": "network",
+        "epochs_run": 2,
+        "best_epoch": 1,
+        "history": [{"epoch": 1, "train_loss": 0.7}, {"epoch": 2, "train_loss": 0.5}],
+    },
+    "files": {"MLmodel": "a" * 64, "network/weights.safetensors": "b" * 64},
+    "training_config": {
+        **{name: value for name, value in CONFIG.items() if name not in ("quality", "time_limit")},
+        "architecture": "lstm",
+        "epochs": 2,
+    },
+}
+
+
+def test_a_network_is_asked_for_in_the_same_words_under_another_job_id() -> None:
+    request = request_for(NETWORK)
+    assert isinstance(request, DeepLearningRequested)
+    assert (request.architecture, request.epochs, request.seed, request.group_column) == ("lstm", 2, 7, "patient")
+    assert request.job_id != "first-job"
+    config = {**NETWORK["training_config"], "base_model": "job:m0", "fine_tune_layers": "auto"}
+    del config["architecture"]
+    tuned = request_for({**NETWORK, "model_type": "transfer_learning", "training_config": config})
+    assert isinstance(tuned, TransferLearningRequested)
+    assert (tuned.base_model, tuned.fine_tune_layers, tuned.epochs) == ("job:m0", "auto", 2)
+
+
+def test_a_training_that_was_stopped_is_not_asked_for_again() -> None:
+    with pytest.raises(CliError, match="was stopped after epoch 37"):
+        request_for({**NETWORK, "plan": {**NETWORK["plan"], "stopped_after": 37}})
+
+
 # --- the comparison
 
 
@@ -103,6 +139,20 @@ def test_every_number_is_compared_by_name() -> None:
 def test_the_smallest_difference_is_one(change: dict[str, Any], different: set[str]) -> None:
     compared = compare(FIRST, {**AGAIN, **change})
     assert {name for name, (before, after) in compared.items() if before != after} == different
+
+
+def test_of_a_network_every_epoch_and_the_weights_themselves_are_compared() -> None:
+    again = {**NETWORK, "files": {"MLmodel": "c" * 64, "network/weights.safetensors": "b" * 64}}
+    same = compare(NETWORK, again)
+    assert all(before == after for before, after in same.values())
+    assert list(same)[-4:] == ["epochs run", "best epoch", "every epoch", "weights.safetensors"]
+    history = [{"epoch": 1, "train_loss": 0.7000001}, {"epoch": 2, "train_loss": 0.5}]
+    again = {**NETWORK, "plan": {**NETWORK["plan"], "history": history}, "files": {}}
+    other = compare(NETWORK, again)
+    assert {name for name, (before, after) in other.items() if before != after} == {
+        "every epoch",
+        "weights.safetensors",
+    }
 
 
 # --- the command
@@ -174,6 +224,18 @@ def test_another_number_is_shown_with_the_models_warnings_and_is_a_failure(broke
     assert line.split()[:4] == ["validation", "score", "0.125", "0.25"]
     assert "! Replayed with other package versions" in result.stdout
     assert "7 of 8 numbers are the same" in result.stdout
+
+
+def test_a_network_is_shown_in_a_line_for_each(broker: Broker) -> None:
+    again = {**NETWORK, "model_id": "m2", "plan": {**NETWORK["plan"], "best_epoch": 2}}
+    broker.api.answers["/api/ml/models/m1/results"] = [(200, NETWORK)]
+    broker.api.answers["/api/ml/models/m2/results"] = [(200, again)]
+    result = call("m1")
+    assert result.exit_code == 1
+    (line,) = [line for line in result.stdout.splitlines() if "DIFFERENT" in line]
+    assert line.split() == ["best", "epoch", "1", "2", "DIFFERENT"]
+    assert "SHA-256 bbbbbbbbbbbb…" in result.stdout
+    assert "9 of 10 numbers are the same" in result.stdout
 
 
 def test_as_json_the_last_line_holds_every_number(broker: Broker) -> None:
