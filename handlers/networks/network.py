@@ -111,13 +111,14 @@ def encoder_class(name: str) -> Any:
     Raises:
         ValueError: none is.
     """
+    from .aligned import Aligned
     from .cnn_1d import Cnn1d
     from .cnn_2d import Cnn2d
     from .lstm import Lstm
     from .rnn import Rnn
     from .transformer import Transformer
 
-    known: dict[str, type[Encoder]] = {found.name: found for found in (Cnn1d, Cnn2d, Rnn, Lstm, Transformer)}
+    known: dict[str, type[Encoder]] = {found.name: found for found in (Cnn1d, Cnn2d, Rnn, Lstm, Transformer, Aligned)}
     if name not in known:
         raise ValueError(f"no encoder is called {name!r}: known are {', '.join(known)}")
     return known[name]
