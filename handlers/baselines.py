@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from events.outcomes import Baseline
 
 from .intervals import intervals
 from .metrics import Predictions, is_better, score
+from .networks.table import TableEncoder
 
 #: Cells of a training table above which rows are thinned out: a baseline takes seconds, not hours.
 MOST_CELLS = 20_000_000
-_MOST_CATEGORIES = 20
 _ITERATIONS = 300
 _RIDGES = tuple(10.0**power for power in range(-2, 6))
 
@@ -91,7 +90,7 @@ def _linear(
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.preprocessing import StandardScaler
 
-    encoder = Encoder().fit(X_train)
+    encoder = TableEncoder().fit(X_train)
     scaler = StandardScaler()
     train = scaler.fit_transform(encoder.transform(X_train))
     test = scaler.transform(encoder.transform(X_test))
@@ -108,54 +107,3 @@ def _finite(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if not np.isfinite(values).all():
         raise ValueError("the linear model has no finite answer")
     return values
-
-
-class Encoder:
-    """A table as numbers: gaps take the median, dates become days, categories become one column each.
-
-    Fit and transform take the same columns; categories that training rows have not shown become zeros.
-    """
-
-    def fit(self, X: pd.DataFrame) -> "Encoder":
-        self._numbers = [types.is_numeric_dtype(dtype) or types.is_datetime64_any_dtype(dtype) for dtype in X.dtypes]
-        numbers = self._as_numbers(X)
-        counts = np.isfinite(numbers).sum(axis=0)
-        medians = np.zeros(numbers.shape[1])
-        medians[counts > 0] = np.nanmedian(np.where(np.isfinite(numbers), numbers, np.nan)[:, counts > 0], axis=0)
-        self._medians = medians
-        self._categories = [self._commonest(X.iloc[:, place]) for place in self._text_places(X)]
-        if not numbers.shape[1] and not any(map(len, self._categories)):
-            raise ValueError("no column can be used")
-        return self
-
-    def transform(self, X: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """(n, q) without gaps."""
-        numbers = self._as_numbers(X)
-        numbers = np.where(np.isfinite(numbers), numbers, self._medians)
-        shown = [
-            X.iloc[:, place].astype(str).to_numpy()[:, None] == categories
-            for place, categories in zip(self._text_places(X), self._categories, strict=True)
-            if len(categories)
-        ]
-        return np.hstack([numbers, *shown]).astype(np.float64)
-
-    def _text_places(self, X: pd.DataFrame) -> list[int]:
-        return [place for place, is_number in enumerate(self._numbers) if not is_number]
-
-    def _as_numbers(self, X: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-        chosen = X.loc[:, self._numbers]
-        dates = {place: dtype for place, dtype in enumerate(chosen.dtypes) if types.is_datetime64_any_dtype(dtype)}
-        if dates:
-            chosen = chosen.copy()
-            for place in dates:
-                days = (pd.to_datetime(chosen.iloc[:, place], utc=True) - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(
-                    "1D"
-                )
-                chosen.isetitem(place, days.to_numpy())
-        return chosen.to_numpy(dtype=np.float64, na_value=np.nan)
-
-    @staticmethod
-    def _commonest(values: "pd.Series[Any]") -> np.ndarray[Any, Any]:
-        counts = values.dropna().astype(str).value_counts()
-        # A value seen once is an id or a date, and tells nothing about other rows.
-        return counts[counts > 1].index[:_MOST_CATEGORIES].to_numpy(dtype=object)

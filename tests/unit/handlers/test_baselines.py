@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from handlers.baselines import Encoder, baseline, fit_plain
+from handlers.baselines import baseline, fit_plain
+from handlers.networks.table import TableEncoder
 
 CANCER = load_breast_cancer(as_frame=True)
 DIABETES = load_diabetes(as_frame=True)
@@ -60,7 +61,7 @@ def test_every_kind_of_column_can_be_there() -> None:
 def test_categories_and_medians_come_from_training_rows() -> None:
     train = pd.DataFrame({"a": [1.0, 3.0, np.nan, 100.0], "b": ["x", "x", "y", "y"]})
     other = pd.DataFrame({"a": [np.nan, 7.0], "b": ["z", "x"]})
-    assert Encoder().fit(train).transform(other).tolist() == [[3.0, 0.0, 0.0], [7.0, 1.0, 0.0]]
+    assert TableEncoder().fit(train).transform(other).tolist() == [[3.0, 0.0, 0.0], [7.0, 1.0, 0.0]]
 
 
 def test_what_nothing_can_be_fitted_to_gets_the_commonest_class() -> None:

@@ -1,0 +1,191 @@
+"""A table as numbers: gaps take the median, dates become days, categories one column each.
+
+What it keeps of the training rows are medians, and categories that stand in two rows or more.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+NUMBER, DATE, TEXT = "number", "date", "text"
+_MOST_CATEGORIES = 20
+_MOST_NAMES = 5
+
+
+class TableEncoder:
+    """Fitted on training rows; later tables are read by the names of their columns, in any order.
+
+    `columns`: those it was fitted on. `names`: of the p columns of numbers that it makes, numbers and dates first,
+    categories as «column=category».
+    """
+
+    columns: list[str]
+    names: list[str]
+
+    def fit(self, X: pd.DataFrame) -> "TableEncoder":
+        """Learns medians and categories of X (n, any).
+
+        Raises:
+            ValueError: no column can be used, or two have the same name.
+        """
+        columns = [str(name) for name in X.columns]
+        if len(set(columns)) < len(columns):
+            raise ValueError("the table has columns of the same name")
+        kinds = [_kind(dtype) for dtype in X.dtypes]
+        self._settle(columns, kinds, np.zeros(0), [])
+        medians = _medians(self._numbers(X))
+        self._settle(columns, kinds, medians, [_commonest(X.iloc[:, place]) for place in self._texts])
+        if not self.names:
+            raise ValueError("no column can be used")
+        return self
+
+    def transform(self, X: pd.DataFrame) -> Floats:
+        """(n, p) without gaps. Columns that were not fitted are passed over, categories not shown then are zeros.
+
+        Raises:
+            ValueError: a column is missing or there twice, or holds text where numbers or dates were.
+        """
+        table = self._own_columns(X)
+        numbers = self._numbers(table)
+        numbers = np.where(np.isfinite(numbers), numbers, self._medians)
+        shown = [_shown(table.iloc[:, place], self._categories[i]) for i, place in enumerate(self._texts)]
+        return np.hstack([numbers, *shown]).astype(np.float64, copy=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was learned, as JSON data."""
+        return {
+            "columns": self.columns,
+            "kinds": self._kinds,
+            "medians": self._medians.tolist(),
+            "categories": self._categories,
+        }
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> "TableEncoder":
+        """The encoder that `to_dict` told of.
+
+        Raises:
+            ValueError: this is no such thing.
+        """
+        try:
+            columns, kinds, categories = list(told["columns"]), list(told["kinds"]), list(map(list, told["categories"]))
+            medians = np.array(told["medians"], dtype=np.float64)
+        except (KeyError, TypeError) as error:
+            raise ValueError("not what a table encoder tells of itself") from error
+        encoder = cls()
+        encoder._settle(columns, kinds, medians, categories)
+        shapes = ((len(columns),), (len(encoder._measured),), (len(encoder._texts),))
+        if shapes != ((len(kinds),), medians.shape, (len(categories),)) or not set(kinds) <= {NUMBER, DATE, TEXT}:
+            raise ValueError("what the table encoder tells of itself does not fit together")
+        return encoder
+
+    def _settle(self, columns: list[str], kinds: list[str], medians: Floats, categories: list[list[str]]) -> None:
+        self.columns, self._kinds = columns, kinds
+        self._medians, self._categories = medians, categories
+        self._measured = [place for place, kind in enumerate(kinds) if kind != TEXT]
+        self._texts = [place for place, kind in enumerate(kinds) if kind == TEXT]
+        made = [
+            f"{columns[place]}={category}"
+            for place, some in zip(self._texts, categories, strict=False)
+            for category in some
+        ]
+        self.names = [*(columns[place] for place in self._measured), *made]
+
+    def _own_columns(self, X: pd.DataFrame) -> pd.DataFrame:
+        there = [str(name) for name in X.columns]
+        if there == self.columns:
+            return X
+        places = pd.Index(there)
+        if missing := pd.Index(self.columns).difference(places, sort=False).tolist():
+            raise ValueError(f"the table lacks {len(missing)} of the {len(self.columns)} columns: {_names(missing)}")
+        own = places.isin(self.columns)
+        if twice := places[own][places[own].duplicated()].unique().tolist():
+            raise ValueError(f"the table has more than one column called {_names(twice)}")
+        return pd.DataFrame(X.take(places.get_indexer_for(pd.Index(self.columns)).tolist(), axis="columns"))
+
+    def _numbers(self, X: pd.DataFrame) -> Floats:
+        """(n, m) of numbers and dates, gaps as not-a-number."""
+        numbers = np.empty((len(X), len(self._measured)))
+        is_number = [
+            kind == NUMBER and types.is_numeric_dtype(dtype) for kind, dtype in zip(self._kinds, X.dtypes, strict=True)
+        ]
+        is_plain = np.array(is_number, dtype=bool)[self._measured]
+        plain = np.array(self._measured, dtype=int)[is_plain]
+        numbers[:, is_plain] = X.iloc[:, plain].to_numpy(dtype=np.float64, na_value=np.nan)
+        for at in np.flatnonzero(~is_plain):
+            place = self._measured[at]
+            numbers[:, at] = _measured(X.iloc[:, place], self.columns[place], self._kinds[place])
+        return numbers
+
+
+def _kind(dtype: Any) -> str:
+    if types.is_numeric_dtype(dtype):
+        return NUMBER
+    return DATE if types.is_datetime64_any_dtype(dtype) else TEXT
+
+
+def _medians(numbers: Floats) -> Floats:
+    """Of the finite values in each column; 0 where there is none."""
+    medians = np.zeros(numbers.shape[1])
+    gap_free = np.isfinite(numbers).all(axis=0)
+    if len(numbers) and gap_free.any():
+        medians[gap_free] = np.median(numbers[:, gap_free], axis=0)
+    # Gaps last, the middle of the others next: numpy's own way around gaps goes column by column.
+    rest = numbers[:, ~gap_free]
+    ordered = np.sort(np.where(np.isfinite(rest), rest, np.nan), axis=0)
+    counts = np.isfinite(ordered).sum(axis=0)
+    for at, place in enumerate(np.flatnonzero(~gap_free)):
+        if counts[at]:
+            medians[place] = ordered[[(counts[at] - 1) // 2, counts[at] // 2], at].mean()
+    return medians
+
+
+def _measured(values: "pd.Series[Any]", name: str, kind: str) -> Floats:
+    """Numbers, or days since 1970, also where they are written as text: dates by ISO 8601, which nobody misreads."""
+    try:
+        if kind == NUMBER:
+            return np.asarray(pd.to_numeric(_plain(values)), dtype=np.float64)
+        if types.is_numeric_dtype(values.dtype) and values.notna().any():
+            raise ValueError("numbers are no dates")
+        days = (pd.to_datetime(values, utc=True, format="ISO8601") - pd.Timestamp(0, tz="UTC")) / pd.Timedelta("1D")
+        return np.asarray(days.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+    except (ValueError, TypeError):
+        # Without the cause: it would quote a cell.
+        raise ValueError(f"the column {name!r} holds something else than {kind}s") from None
+
+
+def _plain(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    return values.astype(object).where(values.notna(), np.nan)
+
+
+def _commonest(values: "pd.Series[Any]") -> list[str]:
+    counts = _words(values.dropna()).value_counts()
+    # A value seen once is an id or a date, and tells nothing about other rows.
+    return [str(word) for word in counts[counts > 1].index[:_MOST_CATEGORIES]]
+
+
+def _shown(values: "pd.Series[Any]", categories: list[str]) -> np.ndarray[Any, Any]:
+    """(n, k): which of the k categories each row shows."""
+    codes = pd.Index(categories, dtype=object).get_indexer(pd.Index(_words(values).to_numpy(), dtype=object))
+    return np.asarray(np.where(values.isna(), -1, codes)[:, None] == np.arange(len(categories)))
+
+
+def _words(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    return pd.Series([_word(value) for value in values], dtype=object)
+
+
+def _word(value: Any) -> str:
+    """A whole number reads the same when a gap beside it has made it a float."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _names(names: Sequence[str]) -> str:
+    told = ", ".join(repr(name) for name in names[:_MOST_NAMES])
+    return told if len(names) <= _MOST_NAMES else f"{told} and {len(names) - _MOST_NAMES} more"
