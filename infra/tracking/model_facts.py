@@ -1,9 +1,11 @@
 """What a finished model says in its run: parameters, scores with their intervals, and where it comes from."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from events.outcomes import ModelCompleted
+from infra.tracking.names import key
 from infra.tracking.values import finite, params
 
 
@@ -24,6 +26,27 @@ def metrics_of(fact: ModelCompleted) -> dict[str, float]:
             **_with_bounds(fact.baseline.metrics, fact.baseline.intervals, "baseline_"),
         }
     )
+
+
+def curves_of(fact: ModelCompleted) -> dict[str, list[tuple[int, float]]]:
+    """`history/train_loss` and its like: (epoch, value) for each epoch of a training.
+
+    What a job tells while it runs is a sample: a hundred epochs may pass in two seconds. This is all of it.
+    """
+    curves: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    told = fact.plan.get("history")
+    for entry in told if isinstance(told, list) else []:
+        known = entry if isinstance(entry, Mapping) else {}
+        epoch = known.get("epoch")
+        if isinstance(epoch, int):
+            numbers = {name: value for name, value in known.items() if name != "epoch" and _is_number(value)}
+            for name, value in finite({key("history", name): value for name, value in numbers.items()}).items():
+                curves[name].append((epoch, value))
+    return dict(curves)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def tags_of(fact: ModelCompleted) -> dict[str, str]:

@@ -17,9 +17,9 @@ from events.vocabulary import Identified, identify, validate
 from infra.jobs.ports import Outcomes, Store
 from infra.kafka.outage import Outage
 from infra.tracking.files import key_below, put_pictures, read_pictures, send_pictures, source_of
-from infra.tracking.model_facts import metrics_of, params_of, tags_of
+from infra.tracking.model_facts import curves_of, metrics_of, params_of, tags_of
 from infra.tracking.place import Places
-from infra.tracking.runs import Runs
+from infra.tracking.runs import TRACED, Runs
 from infra.tracking.telling import promoted_event, registered_event
 from infra.tracking.tracking_store import TrackingStore
 from infra.tracking.versions import NoSuchModel, Promotion, Versions
@@ -157,6 +157,9 @@ class Recorder:
             )
             await self._outcomes.publish(Topic.MODELS, registered_event(news, told.found.event, told.record.place.time))
             await self._write(lambda: self._versions.told(registered))
+        curves = curves_of(fact)
+        if curves and TRACED not in run.data.tags:
+            await self._write(lambda: self._runs.trace(run, curves, fact.created_at))
         if fact.pictures and "pictures" not in run.data.tags:
             await self._pictures(fact, run)
 

@@ -27,6 +27,8 @@ _METRICS = 800
 #: Steps of a later attempt come after all of the one before: MLflow calls the highest step the latest.
 _STEPS_OF_AN_ATTEMPT = 1_000_000
 _ENDED = ("FINISHED", "FAILED", "KILLED")
+#: The tag that tells how many points of a training's curves are there: all of them.
+TRACED = "curve_points"
 
 
 class Runs:
@@ -106,6 +108,14 @@ class Runs:
             {name: value for name, value in params.items() if name not in known.params},
             {name: value for name, value in _tags(tags).items() if known.tags.get(name) != value},
         )
+
+    def trace(self, run: "Run", curves: Mapping[str, Iterable[tuple[int, float]]], at: datetime) -> None:
+        """Whole curves, as (step, value), all at one time: a second telling adds no point. Noted last, as a tag."""
+        from mlflow.entities import Metric
+
+        points = [Metric(name, value, _ms(at), step) for name, curve in curves.items() for step, value in curve]
+        self._log(run.info.run_id, points, {}, {})
+        self._log(run.info.run_id, [], {}, {TRACED: str(len(points))})
 
     def forget(self) -> None:
         """Looks everything up again: somebody else has written, or removed, something."""
