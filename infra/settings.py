@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -59,6 +59,16 @@ class Settings(BaseSettings):
     cache_max_gb: float = Field(20.0, ge=0, le=1e6)
     #: What must be free on the disk of DATA_DIR before a job starts. Zero: any amount.
     min_free_gb: float = Field(0.5, ge=0, le=1e6)
+    #: Where pretrained weights are fetched from; a mirror has the same files below its own address.
+    weights_torchvision_url: str = Field("https://download.pytorch.org/models", pattern=r"^https?://[^\s]+$")
+    #: HF_ENDPOINT serves where this is not told.
+    weights_hub_url: str = Field(
+        "https://huggingface.co",
+        pattern=r"^https?://[^\s]+$",
+        validation_alias=AliasChoices("weights_hub_url", "hf_endpoint"),
+    )
+    #: Whether a worker may fetch weights by itself. If not, `omniscope-ml weights prefetch` does.
+    weights_download: bool = True
     #: How long a stopping worker lets running jobs go on before it gives them back.
     drain_s: float = Field(5.0, ge=0, le=24 * 3600)
 
@@ -115,6 +125,11 @@ class Settings(BaseSettings):
     @property
     def cache_dir(self) -> Path:
         return self.data_dir / "cache"
+
+    @property
+    def weights_dir(self) -> Path:
+        """Pretrained weights that were fetched; to be copied whole to a machine without a network."""
+        return self.data_dir / "weights"
 
     @property
     def work_dir(self) -> Path:

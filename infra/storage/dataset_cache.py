@@ -134,13 +134,13 @@ def _chunks(uri: str, source: str) -> Iterator[bytes]:
             raise _unreadable(uri) from None
         yield from map(bytes, found.stream(min_chunk_size=_CHUNK))
         return
-    with _open_unmoved(uri, source) as file:
+    with open_unmoved(uri, source) as file:
         while chunk := os.read(file, _CHUNK):
             yield chunk
 
 
 @contextmanager
-def _open_unmoved(uri: str, path: str) -> Iterator[int]:
+def open_unmoved(uri: str, path: str) -> Iterator[int]:
     """Opens the very file that was resolved: a directory on the way may have become a link since."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
