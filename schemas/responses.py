@@ -56,6 +56,8 @@ class ModelSummary(View):
     model_name: str
     model_type: str
     """automl, deep_learning, transfer_learning or ensemble."""
+    architecture: str
+    """What it is: cnn_1d, the base model and its depth, or the best of a search."""
     problem_type: str
     """binary, multiclass or regression."""
     job_id: str
@@ -87,7 +89,6 @@ class ModelResults(ModelSummary):
     validation_score: float | None
     """The primary metric on validation rows: what models are chosen by."""
     classes: list[str] | None
-    architecture: str
     hyperparameters: dict[str, Any]
     training_config: dict[str, Any]
     """The request with its defaults filled in."""

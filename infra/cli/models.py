@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 _SHORTEST_PREFIX = 6
+#: An architecture in a list.
+_LONGEST = 32
 #: The newest so many are searched for a name.
 _SEARCHED = 1000
 
@@ -42,6 +44,7 @@ def models(
         (
             model["model_id"],
             model["model_name"],
+            _made_of(model),
             model["dataset_id"],
             model["target_column"],
             f"{model['primary_metric']} {with_interval(model['metrics'], model['intervals'], model['primary_metric'])}",
@@ -49,13 +52,22 @@ def models(
         )
         for model in found
     )
-    print_table(("model", "name", "dataset", "target", "score", "made"), rows, if_empty="No models yet.")
+    print_table(("model", "name", "what", "dataset", "target", "score", "made"), rows, if_empty="No models yet.")
+
+
+def _made_of(model: dict[str, Any]) -> str:
+    """`automl`, or a network's architecture, in a word or two for a list."""
+    told = str(model.get("architecture") or "")  # an older API does not tell
+    if model["model_type"] == "automl" or not told:
+        return str(model["model_type"])
+    return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
 
 
 def print_results(results: dict[str, Any], settings: "Settings") -> None:
     """A model for a person: every score with its interval beside the baseline's, and where its files are."""
     baseline = results["baseline"]
-    typer.echo(f"\n{results['model_name']}  ({results['model_type']}, {results['problem_type']})")
+    kind = dict.fromkeys((results["model_type"], _made_of(results), results["problem_type"]))
+    typer.echo(f"\n{results['model_name']}  ({', '.join(kind)})")
     typer.echo(f"{rows_told(results)}\n")
     rows = (
         (

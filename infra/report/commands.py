@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: What `submit automl` has an option for; anything else goes as JSON.
+#: What the commands to submit have an option for; anything else goes as JSON.
 _OPTIONS = {
     "dataset_id": "--dataset",
     "target_column": "--target",
@@ -15,9 +15,19 @@ _OPTIONS = {
     "eval_metric": "--eval-metric",
     "time_limit": "--time-limit",
     "quality": "--quality",
+    "base_model": "--base-model",
+    "fine_tune_layers": "--fine-tune-layers",
+    "weights": "--weights",
+    "architecture": "--architecture",
+    "input_shape": "--input-shape",
+    "epochs": "--epochs",
+    "batch_size": "--batch-size",
+    "learning_rate": "--learning-rate",
     "seed": "--seed",
 }
 _FLAGS = {"hyperparameter_tuning": "--tune"}
+#: Kinds with a command of their own.
+_COMMANDS = ("automl", "deep_learning", "transfer_learning")
 #: Whose request it is, and what is no part of what was asked for.
 _NOT_SENT = ("job_id", "created_by", "name", "rerun_of")
 _LONGEST = 4000
@@ -82,18 +92,24 @@ def loading(results: Mapping[str, Any], place: Place) -> list[Snippet]:
 
 def again(results: Mapping[str, Any], place: Place) -> list[Snippet]:
     """How to get the same numbers, and how to ask for the same thing anew."""
-    me = place.program
+    me, searched = place.program, results["model_type"] == "automl"
     with_house = f"export DATA_DIR={shlex.quote(place.data_dir)}\n{me} up"
+    how = (
+        "replay the recorded plan, without a clock, for the same numbers"
+        if searched
+        else ("train it again and compare every number, to the last digit")
+    )
     found = [
         Snippet("In one terminal, start everything (Ctrl-C stops it)", with_house),
         Snippet(
-            "In another: replay the recorded plan, without a clock, for the same numbers",
+            f"In another: {how}",
             f"export DATA_DIR={shlex.quote(place.data_dir)}\n{me} rerun {shlex.quote(results['model_id'])}",
         ),
     ]
     asked = request(results, me)
     if asked:
-        found.append(Snippet("Or ask for the same search anew (a time limit may cut it elsewhere)", asked))
+        anew = "for the same search anew (a time limit may cut it elsewhere)" if searched else "in your own words"
+        found.append(Snippet(f"Or ask {anew}", asked))
     return found
 
 
@@ -104,13 +120,18 @@ def request(results: Mapping[str, Any], program: str) -> str:
         for name, value in results["training_config"].items()
         if name not in _NOT_SENT and value is not None and value is not False and not _nothing_told(value)
     }
-    if results["model_type"] == "automl" and set(asked) <= {*_OPTIONS, *_FLAGS}:
-        told = [f"{option} {shlex.quote(str(asked[name]))}" for name, option in _OPTIONS.items() if name in asked]
-        told += [flag for name, flag in _FLAGS.items() if name in asked]
-        return f"{program} submit automl {' '.join(told)} --watch"
     kind = results["model_type"].replace("_", "-")
+    if results["model_type"] in _COMMANDS and set(asked) <= {*_OPTIONS, *_FLAGS}:
+        told = [f"{option} {shlex.quote(_typed(asked[name]))}" for name, option in _OPTIONS.items() if name in asked]
+        told += [flag for name, flag in _FLAGS.items() if name in asked]
+        return f"{program} submit {kind} {' '.join(told)} --watch"
     body = json.dumps(asked, ensure_ascii=False)
     return f"{program} submit - --kind {kind} --watch <<'END'\n{body}\nEND" if len(body) <= _LONGEST else ""
+
+
+def _typed(value: object) -> str:
+    """As the command line takes it: a shape is 6x100."""
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _nothing_told(value: object) -> bool:

@@ -76,6 +76,10 @@ class ReportData:
     packages: tuple[Fact, ...]
     footer: str
 
+    @property
+    def has_learning_curve(self) -> bool:
+        return any(picture.name == "learning_curve" for picture in self.pictures)
+
 
 def report_data(
     results: Mapping[str, Any], dataset: Mapping[str, Any] | None, pictures: Pictures, place: Place

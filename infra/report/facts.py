@@ -73,7 +73,8 @@ def about_model(results: Mapping[str, Any]) -> Iterable[Fact]:
         yield Fact("Classes", _listed(classes))
         if len(classes) == 2:
             yield Fact("Positive class", classes[1])
-    yield Fact("Best of the search", results["architecture"])
+    yield Fact("Best of the search" if results["model_type"] == "automl" else "Architecture", results["architecture"])
+    yield from _about_epochs(results.get("plan") or {})
     if environment.get("n_features"):
         yield Fact("Columns it could learn from", figure(environment["n_features"]))
     if results.get("validation_score") is not None:
@@ -81,6 +82,13 @@ def about_model(results: Mapping[str, Any]) -> Iterable[Fact]:
         yield Fact("Validation score", f"{chosen} {figure(results['validation_score'])}; what models are chosen by")
     if results.get("registered_name"):
         yield Fact("Registered as", f"{results['registered_name']}, version {results.get('version')}")
+
+
+def _about_epochs(plan: Mapping[str, Any]) -> Iterable[Fact]:
+    """How long a network was trained, and which of its epochs was kept."""
+    if plan.get("epochs_run"):
+        best = f"; kept as after epoch {figure(plan['best_epoch'])}" if plan.get("best_epoch") else ""
+        yield Fact("Epochs trained", f"{figure(plan['epochs_run'])}{best}")
 
 
 def _listed(names: list[str], most: int = 12) -> str:
@@ -93,6 +101,13 @@ def about_run(results: Mapping[str, Any]) -> Iterable[Fact]:
     asked = (
         ("Time limit", f"{config['time_limit']} s" if config.get("time_limit") else None),
         ("Quality", config.get("quality")),
+        ("Started from", config.get("base_model")),
+        ("Layers that learned on", _if_known(config.get("fine_tune_layers"))),
+        ("Weights to begin with", config.get("weights") if config.get("base_model") else None),
+        ("A row is read as", " × ".join(map(str, config.get("input_shape") or []))),
+        ("Epochs at most", config.get("epochs")),
+        ("Batch size", config.get("batch_size")),
+        ("Learning rate", config.get("learning_rate")),
         ("Group column", config.get("group_column")),
         ("Columns left out", _listed(config.get("exclude_columns") or [])),
         ("Seed", config.get("seed")),
@@ -104,6 +119,12 @@ def about_run(results: Mapping[str, Any]) -> Iterable[Fact]:
             yield Fact(label, str(value))
     yield Fact("Model", results["model_id"], code=True)
     yield Fact("Job", results["job_id"], code=True)
+
+
+def _if_known(value: object) -> str | None:
+    if value == 0:
+        return "the head alone"
+    return None if value is None else f"the last {value}" if isinstance(value, int) else str(value)
 
 
 def _machine(environment: Mapping[str, Any]) -> str:

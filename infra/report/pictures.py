@@ -36,8 +36,16 @@ _KNOWN = {
     ),
     "predicted_against_true": ("Predicted against true", "the closer to the diagonal, the better", "r2"),
     "residuals": ("Residuals", "errors by predicted value; a good model's lie evenly around zero", "rmse"),
+    "learning_curve": (
+        "Learning curve",
+        "loss on training and on validation rows after each epoch; where they part, it learns by heart",
+        "",
+    ),
     "leaderboard": ("Leaderboard", "the members of the model by their validation score", ""),
 }  # fmt: skip
+
+#: Not drawn from test rows.
+_OF_THE_TRAINING = ("leaderboard", "learning_curve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ def picture(name: str, path: str, raw: bytes, results: Mapping[str, Any]) -> Pic
     type_ = _TYPES[PurePosixPath(path).suffix.lower()]
     uri = f"data:{type_};base64,{base64.b64encode(raw).decode('ascii')}"
     caption = seen[0].upper() + seen[1:]
-    where = "" if name == "leaderboard" else f" on {results['n_test']:,} test rows"
+    where = "" if name in _OF_THE_TRAINING else f" on {results['n_test']:,} test rows"
     return Picture(name, title, caption, f"{title}{where}: {seen}.{_summed_up(measured_by, results)}", uri)
 
 

@@ -16,7 +16,7 @@ from infra.report.commands import Place
 from infra.report.data import MOST_MEMBERS, report_data
 from infra.report.metrics import metric
 from infra.report.numbers import figure, moment, seconds
-from infra.report.pictures import MOST_BYTES, Pictures, read_pictures
+from infra.report.pictures import MOST_BYTES, Pictures, picture, read_pictures
 from infra.report.rendering import is_ours, render, save
 from infra.storage.store import ObjectStore
 
@@ -213,8 +213,37 @@ def test_what_is_not_known_is_not_there() -> None:
         assert part not in text, part
     assert "does not predict «outcome» better than the plain baseline, mean: RMSE 3.500 against –" in text
     assert "not defined" in text
-    assert "submit - --kind deep-learning --watch" in text
+    assert "submit deep-learning --dataset d --target outcome --architecture lstm --seed 3 --watch" in text
     assert "None" not in text
+
+
+def test_a_network_tells_how_it_was_trained() -> None:
+    told = results(
+        model_type="transfer_learning", architecture="transformer, the last 2 blocks trained on", leaderboard=[],
+        plan={"version": 1, "kind": "network", "epochs_run": 37, "best_epoch": 25},
+    )  # fmt: skip
+    told["training_config"] = {
+        "dataset_id": "d", "target_column": "outcome", "base_model": "job:m-1", "fine_tune_layers": "auto",
+        "weights": "pretrained", "epochs": 50, "batch_size": None, "learning_rate": 0.002, "seed": 3,
+    }  # fmt: skip
+    curve = picture("learning_curve", "pictures/learning_curve.svg", SVG, told)
+    text = Page(page(told, Pictures((curve,)))).text
+    for sentence in (
+        "Kind transfer learning", "Architecture transformer, the last 2 blocks trained on",
+        "Epochs trained 37; kept as after epoch 25", "Started from job:m-1", "Layers that learned on auto",
+        "Weights to begin with pretrained", "Epochs at most 50", "Learning rate 0.002",
+        "train it again and compare every number", "the learning curve from averages over many rows",
+        "submit transfer-learning --dataset d --target outcome --base-model job:m-1 --fine-tune-layers auto "
+        "--weights pretrained --epochs 50 --learning-rate 0.002 --seed 3 --watch",
+    ):  # fmt: skip
+        assert sentence in text, sentence
+    assert "Best of the search" not in text
+    assert "Leaderboard" not in text
+    assert "test rows" not in curve.alt
+    told["model_type"] = "deep_learning"
+    told["training_config"] = {**told["training_config"], "architecture": "cnn_1d", "input_shape": [6, 100]}
+    assert "A row is read as 6 × 100" in Page(page(told)).text
+    assert "--input-shape 6x100" in Page(page(told)).text
 
 
 def test_a_registered_model_is_loaded_by_its_name() -> None:
@@ -276,7 +305,7 @@ def test_pictures_come_from_the_artifact_and_are_the_recorded_ones(tmp_path: Pat
     )
     found = asyncio.run(read_pictures(ObjectStore.open(str(tmp_path)), told))
 
-    assert [picture.name for picture in found.shown] == ["roc", "calibration"]
+    assert [shown.name for shown in found.shown] == ["roc", "calibration"]
     assert len(found.problems) == 5
     html = page(told, found)
     assert_inert(html)
