@@ -6,7 +6,7 @@ Reading a name imports nothing heavy and looks nothing up, so a misspelt one is 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 from events.errors import OmniScopeError, ReasonCode
@@ -51,14 +51,15 @@ def parse(base_model: str) -> BaseModel:
     source, colon, name = base_model.partition(":")
     if not colon:
         source, name = "torchvision", base_model
-    if source not in SOURCES:
+    known = next((one for one in SOURCES if one == source), None)
+    if known is None:
         raise _invalid(
             f"begins with {_quoted(source[:40] + ':')}{did_you_mean([source], SOURCES)}: begin it with "
-            f"{', '.join(f'{known}:' for known in SOURCES)} or, for a torchvision model, with its bare name"
+            f"{', '.join(f'{one}:' for one in SOURCES)} or, for a torchvision model, with its bare name"
         )
     if not name:
         raise _invalid("names no model: send for example resnet50, or job:<model_id>")
-    return BaseModel(cast(Source, source), _NAMES[cast(Source, source)](name))
+    return BaseModel(known, _NAMES[known](name))
 
 
 def _job(name: str) -> str:

@@ -12,6 +12,7 @@ from infra.execution.messages import FINAL, CheckpointSaved, Failed, Finished, P
 
 from . import arbiter, claims, endings
 from .arbiter import Outcome, RecordedEvent
+from .borrowing import borrowed_model, borrowed_weights
 from .deadline import Deadline
 from .job import Job
 from .progress import ProgressTeller
@@ -94,8 +95,9 @@ class Attempts:
         """Stage, run, commit."""
         teller.update(0.0, "Preparing")
         dataset = await place.dataset(work.dataset) if work.dataset else None
+        borrowed = await self._borrowed(work, place, teller)
         job.lap("stage")
-        inputs = Inputs(dataset=dataset, recorded=work.recorded, limits=self._limits(work))
+        inputs = Inputs(dataset=dataset, recorded=work.recorded, limits=self._limits(work), **borrowed)
         last, timed_out = await self._run(job, work, inputs, place, teller)
         job.lap("run")
         if isinstance(last, Failed) and last.infrastructure and not timed_out:
@@ -104,6 +106,19 @@ class Attempts:
             log.warning("job_failed", job_id=job.id, attempt=job.attempt, detail=getattr(last, "detail", ""))
             return job.failed(endings.why(last, job.reached, timed_out_after=work.seconds if timed_out else None))
         return await endings.committed(job, work.request, work.dataset, last, place, self._store)
+
+    async def _borrowed(self, work: Work, place: Workplace, teller: ProgressTeller) -> dict[str, Any]:
+        """The inputs that come from elsewhere: `weights`, `models`."""
+        asked, weights = work.loans, None
+        if asked.weights is not None:
+            weights = await borrowed_weights(
+                self._tools.weights, asked.weights, place.weights, lambda words: teller.update(0.0, words)
+            )
+        models = {
+            model_id: await borrowed_model(self._store, model_id, facts, place.models)
+            for model_id, facts in asked.models
+        }
+        return {"weights": weights, "models": models}
 
     async def _run(
         self, job: Job, work: Work, inputs: Inputs, place: Workplace, teller: ProgressTeller

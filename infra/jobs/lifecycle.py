@@ -20,6 +20,7 @@ from handlers.registry import HandlerSpec
 from . import arbiter, cancellation, claims, endings, known_models
 from .arbiter import Outcome
 from .attempts import Attempts
+from .borrowing import loans_of
 from .claims import Ownership
 from .damage import StoreDamaged
 from .delivery import Delivery
@@ -108,7 +109,8 @@ class Lifecycle:
     async def _wait_and_attempt(self, job: Job) -> Outcome:
         request: JobRequested = validate(job.request)
         handler = self._handler(job.kind)
-        work = Work(request, handler, await self._dataset(job, request), await self._recorded(request))
+        loans = await loans_of(request, self._store)
+        work = Work(request, handler, await self._dataset(job, request), await self._recorded(request), loans)
         while True:
             await self._space.wait(lambda: self._attempts.publish(job, job.waiting(WAITING_FOR_SPACE)))
             async with self._tools.slots.one(light=handler.light):

@@ -1,12 +1,14 @@
 """What the life of a job asks of the rest of the house. The real ones speak Kafka, obstore and processes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from events.dead_letters import DeadLetter
 from events.envelope import CloudEvent
+from handlers.contract import BaseWeights
+from handlers.transfer_learning.base_models import BaseModel
 
 
 class Store(Protocol):
@@ -61,6 +63,24 @@ class DatasetCache(Protocol):
 
         Raises:
             OmniScopeError: `dataset_changed` or `file_missing`.
+        """
+
+
+#: Hears of a download: the bytes so far, and all of them, where that is known. (0, None): it is about to begin.
+Fetching = Callable[[int, int | None], None]
+
+
+class Weights(Protocol):
+    """Pretrained weights on this machine, fetched where they are not here yet."""
+
+    async def fetch(self, base: BaseModel, tell: Fetching) -> BaseWeights:
+        """The file with the weights of a base model that is no job's, its SHA-256 looked at anew.
+
+        For a repository of the hub its `config.json` may lie beside the file.
+
+        Raises:
+            OmniScopeError: `weights_missing`, `weights_refused`, `file_missing`, `file_unreadable`,
+                `uri_outside_roots` or `uri_unsupported`.
         """
 
 

@@ -22,14 +22,15 @@ async def staged(fetch: Callable[[], Awaitable[Path]], target: Path, what: str) 
 
     async def attempt() -> Path:
         found = await fetch()
-        await asyncio.to_thread(_link, found, target)
+        await asyncio.to_thread(link, found, target)
         return target
 
     # FileNotFoundError: the cache forgot the file between being asked and being linked to.
     return await patiently(attempt, what, only=(StoreError, FileNotFoundError))
 
 
-def _link(found: Path, target: Path) -> None:
+def link(found: Path, target: Path) -> None:
+    """A second name for the file; where there can be none, a copy."""
     target.unlink(missing_ok=True)
     try:
         os.link(found, target)

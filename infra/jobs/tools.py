@@ -9,7 +9,7 @@ from handlers.registry import HandlerSpec
 from infra.execution.executor import Executor
 
 from .catalogue import Catalogue
-from .ports import DatasetCache, Outcomes, Store
+from .ports import DatasetCache, Outcomes, Store, Weights
 from .running import Running
 from .slots import Slots
 
@@ -24,6 +24,7 @@ class Tools:
     outcomes: Outcomes
     catalogue: Catalogue
     cache: DatasetCache
+    weights: Weights
     slots: Slots
     handlers: Mapping[JobKind, HandlerSpec]
     work_dir: Path

@@ -1,6 +1,6 @@
 """What is to be done: a request, checked and made ready for an executor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from events.outcomes import DatasetRegistered
@@ -9,18 +9,20 @@ from handlers.contract import Inputs
 from handlers.registry import HandlerSpec
 from infra.execution.messages import Task
 
+from .borrowing import Loans
 from .deadline import seconds_for
 from .workplace import Workplace
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be done: a valid request, who does it, on which dataset, and which model is to be made again."""
+    """What is to be done: a valid request, who does it, on which dataset, by which record, with which loans."""
 
     request: JobRequested
     handler: HandlerSpec
     dataset: DatasetRegistered | None
     recorded: dict[str, Any] | None = None
+    loans: Loans = field(default_factory=Loans)
 
     @property
     def seconds(self) -> float:

@@ -35,6 +35,9 @@ class Workplace:
         self._saved = 0
         self.out = self._folder / "out"
         self.keep = self._folder / "keep"
+        #: For what the job borrows from others; made when there is something.
+        self.weights = self._folder / "weights"
+        self.models = self._folder / "models"
 
     async def __aenter__(self) -> "Workplace":
         try:

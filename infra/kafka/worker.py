@@ -30,6 +30,7 @@ from infra.settings import Settings
 from infra.storage.dataset_cache import DatasetCache
 from infra.storage.housekeeping import housekeeping
 from infra.storage.store import ObjectStore
+from infra.storage.weights_cache import Hosts, WeightsCache
 
 from .agent import Agent
 from .cancellations import Cancellations
@@ -93,6 +94,7 @@ async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tool
                     outcomes=outcomes,
                     catalogue=Catalogue(store),
                     cache=DatasetCache(settings.cache_dir / "datasets", settings.roots, settings.cache_max_gb),
+                    weights=WeightsCache(settings.weights_dir, settings.roots, _hosts(settings)),
                     slots=Slots(settings.slots),
                     handlers=HANDLERS,
                     work_dir=work_dir,
@@ -103,6 +105,10 @@ async def _tools(settings: Settings, names: Sequence[str]) -> AsyncIterator[Tool
                 )
     finally:
         await executor.stop()
+
+
+def _hosts(settings: Settings) -> Hosts | None:
+    return Hosts(settings.weights_torchvision_url, settings.weights_hub_url) if settings.weights_download else None
 
 
 def _agent(name: str, tools: Tools, settings: Settings, epoch: str) -> Agent:

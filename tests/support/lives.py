@@ -13,7 +13,7 @@ from infra.jobs.lifecycle import Lifecycle
 from infra.jobs.slots import Slots
 from infra.jobs.tools import Tools
 
-from .fakes import HeldLease, MemoryStore, RecordedOutcomes, SameFile, ScriptedExecutor
+from .fakes import HeldLease, MemoryStore, RecordedOutcomes, SameFile, ScriptedExecutor, WeightsOnDisk
 
 
 def noop(job_id: str = "job-1", offset: int = 0, **data: Any) -> Delivery:
@@ -25,6 +25,12 @@ def automl(job_id: str = "job-2", offset: int = 1, **data: Any) -> Delivery:
     """A request for a model of the dataset `d`."""
     told = {"dataset_id": "d", "target_column": "outcome", **data}
     return _delivery("ml.automl.requested", Topic.AUTOML, job_id, offset, told)
+
+
+def transfer(job_id: str = "job-3", offset: int = 2, **data: Any) -> Delivery:
+    """A request to build on `base_model`, on the dataset `d`."""
+    told = {"dataset_id": "d", "target_column": "outcome", **data}
+    return _delivery("ml.transfer-learning.requested", Topic.TRANSFER_LEARNING, job_id, offset, told)
 
 
 def cancellation(subject: str, offset: int = 0, event_id: str | None = None, **data: Any) -> Delivery:
@@ -63,8 +69,9 @@ class House:
             outcomes=self.outcomes,
             catalogue=Catalogue(self.store),
             cache=SameFile(tmp_path),
+            weights=WeightsOnDisk(tmp_path),
             slots=Slots(1),
-            handlers={JobKind.NOOP: HandlerSpec("m:f"), JobKind.AUTOML: HandlerSpec("m:f")},
+            handlers=dict.fromkeys((JobKind.NOOP, JobKind.AUTOML, JobKind.TRANSFER_LEARNING), HandlerSpec("m:f")),
             work_dir=tmp_path / "work",
             dataset_wait_s=0.0,
         )
