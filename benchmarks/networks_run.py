@@ -29,7 +29,7 @@ from .networks_data import TABLES
 from .paired import as_said
 
 #: What decides a network's numbers: runs of different code are not to be mixed.
-_ROOMS = ("networks", "training", "deep_learning")
+ROOMS = ("networks", "training", "deep_learning")
 
 
 def main(table: str, seed: str, arm: str, seconds: str, file: str) -> None:
@@ -52,7 +52,7 @@ def main(table: str, seed: str, arm: str, seconds: str, file: str) -> None:
         problem = load_problem(request, dataset)
         fit = {"linear": _linear, "automl": _automl}.get(arm, _network)
         predictions, record = fit(request, dataset, problem, folder)
-    _keep(Path(file), record | {"y": predictions.y.tolist(), "said": as_said(predictions), "code": code()})
+    keep(Path(file), record | {"y": predictions.y.tolist(), "said": as_said(predictions), "code": code()})
 
 
 def _linear(_request: Any, _dataset: DatasetFile, problem: Problem, _folder: Path) -> tuple[Predictions, Any]:
@@ -89,11 +89,11 @@ def _handled(
     return predictions, {"seconds": seconds, "record": result.record, "summary": result.summary}
 
 
-def code() -> str:
+def code(rooms: tuple[str, ...] = ROOMS) -> str:
     """A digest of the networks' code as it stands; comments, docstrings and format do not count."""
     digest = hashlib.sha256()
     home = Path(handlers.__file__).parent
-    for room in _ROOMS:
+    for room in rooms:
         for path in sorted((home / room).rglob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             for node in ast.walk(tree):
@@ -103,7 +103,7 @@ def code() -> str:
     return digest.hexdigest()[:12]
 
 
-def _keep(path: Path, run: dict[str, Any]) -> None:
+def keep(path: Path, run: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(run, default=str))

