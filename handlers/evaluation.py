@@ -1,5 +1,6 @@
 """What is known of a finished model, whatever trained it: its scores on the test rows beside a plain model's."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ def evaluate(
     seed: int,
     doubts: list[str],
     clock: Clock,
+    history: Sequence[Mapping[str, float]] = (),
 ) -> Evaluation:
     """Judges what a model `said` about the test rows and draws it below `artifact`.
 
@@ -51,6 +53,7 @@ def evaluate(
         leaderboard: members with `name`, `validation_score`, `fit_seconds`, best first.
         doubts: about the columns, told before everything else.
         clock: takes the seconds of each step.
+        history: of a network's epochs, for the picture of how it learned.
     """
     groups = None if problem.groups is None else problem.groups.iloc[parts.test].astype(str).to_numpy()
     with clock("intervals"):
@@ -68,6 +71,7 @@ def evaluate(
             metric=metric,
             baseline_name=plain.name,
             directory=artifact / PICTURES,
+            history=history,
         )
     warnings = [
         *doubts,
