@@ -1,6 +1,5 @@
-"""`omniscope-ml demo`: `try` on real data, in a place of its own, and the model used as anybody would use it."""
+"""`omniscope-ml demo`: trainings of several kinds on real data, in a place of its own, and a model used by anybody."""
 
-import json
 import os
 import shlex
 import shutil
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infra.cli.acts import FOLDER, demo_acts, shown, wish_of
 from infra.cli.client import api_address
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.extras import require
@@ -22,49 +22,29 @@ if TYPE_CHECKING:
 
 #: What the demo decides for itself, whatever the environment says: it must not touch anybody's broker or tables.
 _OWN = ("KAFKA_", "DATABASE_URL", "ARTIFACTS_URI", "MLFLOW_TRACKING_URI", "DATASET_ROOTS", "API_", "OMNISCOPE_")
-_FOLDER = Path(__file__).parents[2] / "demo"
 _NOT_TO_BE_WIPED = "up.lock"
 
 
 def demo(
-    time_limit: Annotated[int, typer.Option(help="Seconds to train.", min=5)] = 40,
+    time_limit: Annotated[int, typer.Option(help="Seconds for the search among models.", min=5)] = 40,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs as well.")] = False,
 ) -> None:
-    """Try it on real omics data, on an embedded broker of its own; ends by itself within 3 minutes."""
+    """Try it on real omics data, on an embedded broker of its own; ends by itself within 6 minutes."""
     from infra.cli.lock import only_one
-    from infra.cli.try_it import in_own_house, wish_for
+    from infra.cli.own_house import in_own_house
 
     require("demo", "api", "worker")
-    data = demo_data()
-    file, target = Path(data["file"]), data["target"]
+    acts = demo_acts(time_limit)
     settings = own_settings(load_settings().data_dir)
     settings.make_data_dir()
     about = {"command": "demo", "api": api_address(settings), "broker": settings.bootstrap_servers}
     with only_one(settings.data_dir, about):
         empty(settings.data_dir)
-        told = {"target_column": target, "time_limit": time_limit, "quality": "medium"}
-        wish = wish_for(file, told, report=settings.data_dir)
-        typer.echo(f"{data['title']}\n  source: {data['source']}\n  licence: {data['licence']}\n")
-        asked = ("try", shown(file), "--target", target, "--time-limit", str(time_limit), "--quality", "medium")
-        typer.echo(f"$ {program()} {shlex.join(asked)}")
-        results = in_own_house(settings, wish, verbose=verbose)
-    use_the_model(settings, results, file, target)
-    typer.echo(farewell(settings, wish.report))
-
-
-def demo_data() -> dict[str, str]:
-    """What the demo learns from: `demo/demo.json` names file, target, title, source and licence.
-
-    Raises:
-        CliError: this is no source tree.
-    """
-    try:
-        told: dict[str, str] = json.loads((_FOLDER / "demo.json").read_text("utf-8"))
-    except FileNotFoundError:
-        raise CliError(
-            "the demo's data are in the source tree alone: clone the repository and run `make demo`"
-        ) from None
-    return {**told, "file": str(_FOLDER / told["file"])}
+        wishes = [wish_of(act, acts, settings.data_dir) for act in acts]
+        work = [*dict.fromkeys(act.kind for act in acts), "datasets"]
+        trials = in_own_house(settings, wishes, work, verbose=verbose)
+    use_the_model(settings, trials[0].results, acts[0].file, acts[0].asked["target_column"])
+    typer.echo(farewell(settings, [wish.report for wish in wishes]))
 
 
 def own_settings(data_dir: Path) -> "Settings":
@@ -97,7 +77,7 @@ def use_the_model(settings: "Settings", results: dict[str, Any], file: Path, tar
     """
     from infra.cli.models import model_directory
 
-    script, model = _FOLDER / "load_and_predict.py", model_directory(results, settings)
+    script, model = FOLDER / "load_and_predict.py", model_directory(results, settings)
     typer.echo(
         "\nThe model is an MLflow directory: it predicts without anything of ours (here rows it partly learned from)."
     )
@@ -107,16 +87,11 @@ def use_the_model(settings: "Settings", results: dict[str, Any], file: Path, tar
         raise CliError(f"the demo stops here: the command above ended with exit code {ran.returncode}")
 
 
-def shown(path: Path) -> str:
-    """The path as short as it can be typed from here."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def farewell(settings: "Settings", report: Path) -> str:
+def farewell(settings: "Settings", reports: list[Path]) -> str:
     """What is left, and what to try next."""
     return (
-        f"\nAll stopped. What is left is in {shown(settings.data_dir)}; read {shown(report)} in a browser.\n"
-        f"Now with a table of yours, of which one column is to be predicted:\n"
+        f"\nAll stopped. What is left is in {shown(settings.data_dir)}; in a browser read\n"
+        + "".join(f"  {shown(report)}\n" for report in reports)
+        + f"Now with a table of yours, of which one column is to be predicted:\n"
         f"  {program()} try YOUR.csv --target COLUMN"
     )

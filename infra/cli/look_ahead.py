@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from infra.cli.errors import CliError, ExitCode
 
 if TYPE_CHECKING:
-    from events.requests import AutomlRequested
+    from events.requests import TrainingRequested
     from infra.cli.dataset_files import LocalFile
 
 #: Up to here a file is read whole, which takes about a second; of a larger one the header is looked at.
 _MOST_BYTES = 32_000_000
 
 
-def refuse_early(request: "AutomlRequested", file: "LocalFile") -> None:
+def refuse_early(request: "TrainingRequested", file: "LocalFile") -> None:
     """Asks the agent's own code what it would say, as far as that is quick. The agent has the last word.
 
     Raises:

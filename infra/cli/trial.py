@@ -1,9 +1,9 @@
-"""From a file to a report, in a house that stands: the one way that `try` and `demo` go."""
+"""From a file to a report, in a house that stands: the one way that `try` and `demo` go, for any training."""
 
 import asyncio
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from infra.cli.errors import CliError
 from infra.cli.runtime import program
 
 if TYPE_CHECKING:
-    from events.requests import AutomlRequested
+    from events.requests import TrainingRequested
     from infra.cli.dataset_files import LocalFile
     from infra.settings import Settings
 
@@ -29,11 +29,21 @@ _EVERY_S = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants to try: a file, what to train on it, and where the report goes."""
+    """What somebody wants to try: a file, what to train on it, and where the report goes.
+
+    `heading` is said before it. `after`: the place among several wishes of the one whose model this one goes on from.
+    """
 
     file: "LocalFile"
-    request: "AutomlRequested"
+    request: "TrainingRequested"
     report: Path
+    heading: str = ""
+    after: int | None = None
+
+    def from_model(self, model_id: str) -> "Wish":
+        """The same wish, for a training that goes on from this model."""
+        request = self.request.model_copy(update={"base_model": f"job:{model_id}"})
+        return replace(self, request=request, heading=self.heading.replace("MODEL_ID", model_id))
 
 
 class Trial:
@@ -89,7 +99,7 @@ class Trial:
         request = self._wish.request
         receipt = await send(self._settings, request)
         self.job_id = receipt.job_id
-        typer.echo(f"job     {receipt.job_id}: predicting «{request.target_column}», {request.time_limit} s to train")
+        typer.echo(f"job     {receipt.job_id}: predicting «{request.target_column}», {how(request)}")
 
     def _follow(self) -> dict[str, Any]:
         from infra.cli.jobs import told, until_final
@@ -139,3 +149,19 @@ class Trial:
 
 class GivenUp(Exception):
     """Nobody waits any more for what this thread was to find out."""
+
+
+def how(request: "TrainingRequested") -> str:
+    """What is about to happen, in a few words."""
+    from events.requests import AutomlRequested, DeepLearningRequested, TransferLearningRequested
+
+    match request:
+        case AutomlRequested(time_limit=seconds):
+            return f"{seconds} s to train"
+        case DeepLearningRequested(architecture=architecture, epochs=epochs):
+            return f"{architecture}, {epochs} epochs at most"
+        case TransferLearningRequested(base_model=base, fine_tune_layers=depth, epochs=epochs):
+            known = {"auto": "as many layers as validation rows say", 0: "the head alone", 1: "the last layer"}
+            layers = known.get(depth, f"the last {depth} layers")
+            return f"from {base}, {layers}, {epochs} epochs at most"
+    return "as asked for"

@@ -11,7 +11,6 @@ import typer
 from infra.cli.client import ApiClient, api_address
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.extras import require
-from infra.cli.house import Ending, run_house
 from infra.cli.runtime import load_settings, program, run
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ _WORK = ["automl", "datasets"]
 #: A house that is just starting answers within this time.
 _READY_S = 60.0
 _EVERY_S = 0.4
-_ALARMING = (" ERROR ", " CRITICAL ")
 
 
 def try_it(
@@ -65,24 +63,28 @@ def wish_for(
     file_format: str | None = None,
     exclude: str | None = None,
     report: Path | None = None,
+    kind: str = "automl",
 ) -> "Wish":
     """What is asked for (`told`: fields of the request), checked as far as that is possible before anything runs.
+
+    Args:
+        kind: of training, as `submit` calls it.
 
     Raises:
         CliError: the file is not there, an option makes no sense, or the report has no place to go.
         handlers.contract.JobRefused: the file cannot be learned from in this way.
     """
-    from events.requests import AutomlRequested
     from infra.cli.dataset_files import look_at
     from infra.cli.look_ahead import refuse_early, report_path
     from infra.cli.options import columns
-    from infra.cli.publishing import build, whoami
+    from infra.cli.publishing import whoami
+    from infra.cli.submit import request_of
     from infra.cli.trial import Wish
 
     looked = look_at(file, file_format)
     place = report_path(report, file, Path.cwd())
     also = {"dataset_id": looked.default_id, "exclude_columns": columns(exclude), "created_by": whoami()}
-    request = build(AutomlRequested, {**told, **also})
+    request = request_of(kind, {**told, **also})
     refuse_early(request, looked)
     return Wish(looked, request, place)
 
@@ -96,6 +98,7 @@ def carry_out(settings: "Settings", wish: "Wish", *, verbose: bool) -> None:
     """
     from infra.cli.addresses import with_free_ports
     from infra.cli.lock import AlreadyRuns, only_one
+    from infra.cli.own_house import in_own_house
 
     own = with_free_ports(settings)
     about = {"command": "try", "api": api_address(own), "broker": own.bootstrap_servers}
@@ -105,44 +108,7 @@ def carry_out(settings: "Settings", wish: "Wish", *, verbose: bool) -> None:
         except AlreadyRuns as other:
             in_running_house(settings, wish, other)
         else:
-            in_own_house(own, wish, verbose=verbose)
-
-
-def in_own_house(settings: "Settings", wish: "Wish", *, verbose: bool) -> dict[str, Any]:
-    """Starts all that is needed, stops it at the end, whatever that is, and returns the model's results."""
-    from infra.cli.trial import Trial
-    from infra.cli.up import printer
-    from infra.cli.withdrawal import withdraw
-
-    hear = printer(only_what_is_wrong=False) if verbose else alarms
-    if not settings.embedded_broker:
-        raise CliError(
-            f"KAFKA_BOOTSTRAP_SERVERS names a broker that others may use ({settings.bootstrap_servers}): start "
-            f"`{program()} up` first, or unset it, and a broker of your own is started",
-            ExitCode.USAGE,
-        )
-    trial = Trial(settings, wish)
-    typer.echo("Starting broker, projector, registrar, API and agent (10 to 30 seconds) …")
-
-    async def story() -> None:
-        try:
-            await trial.run()
-        finally:
-            if trial.job_id and not trial.results:
-                await withdraw(settings, trial.job_id, wish.request.created_by)
-
-    ending = run(run_house(settings, _WORK, hear, story))
-    if ending is not Ending.TOLD:
-        told = "the report is there" if trial.is_told else "there is no report"
-        typer.echo(f"stopped: {told}, and nothing runs any more", err=True)
-        raise typer.Exit(ExitCode.INTERRUPTED)
-    return trial.results
-
-
-def alarms(name: str, line: str) -> None:
-    """Prints of the services' lines only those that a person who wants a model must see; the logs have all."""
-    if any(word in line for word in _ALARMING):
-        typer.echo(f"{name:9} | {line}", err=True)
+            in_own_house(own, [wish], _WORK, verbose=verbose)
 
 
 def in_running_house(settings: "Settings", wish: "Wish", other: "AlreadyRuns") -> None:

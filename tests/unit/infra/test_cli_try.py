@@ -1,6 +1,7 @@
 """`try` before anything is started: what is wrong is one sentence, and nothing is written over or left behind."""
 
 import asyncio
+import shlex
 import socket
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from typer.testing import CliRunner, Result
 from events.outcomes import JobStatus
 from handlers.contract import JobRefused
 from infra.cli import demo, look_ahead, try_it
+from infra.cli.acts import Act, demo_acts, wish_of
 from infra.cli.addresses import settings_of, with_free_ports
 from infra.cli.dataset_files import look_at
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.lock import only_one
 from infra.cli.look_ahead import report_path
 from infra.cli.main import app
+from infra.cli.trial import how
 from infra.cli.try_it import wish_for
 from infra.cli.withdrawal import withdraw
 from infra.jobs import arbiter, claims
@@ -207,10 +210,35 @@ async def test_a_job_whose_house_is_gone_ends_as_cancelled(place: Path) -> None:
     assert await arbiter.find(store, "mine") == ended, "an end is one for good"
 
 
-def test_the_demo_tries_a_file_that_is_there(place: Path) -> None:
-    data = demo.demo_data()
-    request = wish_for(Path(data["file"]), {"target_column": data["target"]}).request
-    assert look_at(Path(data["file"]), None).default_id == request.dataset_id
+def test_the_demo_tries_files_that_are_there(place: Path) -> None:
+    acts = demo_acts(30)
+    assert [act.asked["time_limit"] for act in acts if act.kind == "automl"] == [30]
+    for act in acts:
+        wish = wish_of(act, acts, place)
+        assert look_at(act.file, None).default_id == wish.request.dataset_id
+        assert wish.report == place / f"{act.name}-report.html"
+        assert act.source in wish.heading
+        typed_again = shlex.split(wish.heading.rpartition("$ ")[2].rpartition("&&")[2])
+        assert typed_again[typed_again.index("--target") + 1] == wish.request.target_column
+
+
+def test_an_act_goes_on_from_the_model_of_another(place: Path, table: Path) -> None:
+    first = Act("large", "Large", table, "here", "none", "deep_learning", {**LEARN, "architecture": "lstm"})
+    then = Act("small", "Small", table, "here", "none", "transfer_learning", {**LEARN, "fine_tune_layers": 1}, "large")
+    wish = wish_of(then, [first, then], place)
+    assert wish.after == 0
+    assert "submit transfer-learning --dataset small --target outcome --fine-tune-layers 1" in wish.heading
+    known = wish.from_model("m-7")
+    assert (known.request.base_model, wish.request.base_model) == ("job:m-7", "resnet50")
+    assert "--base-model job:m-7 --watch" in known.heading
+    assert how(known.request) == "from job:m-7, the last layer, 50 epochs at most"
+    assert how(wish_of(first, [first, then], place).request) == "lstm, 100 epochs at most"
+
+
+LEARN = {"target_column": "outcome"}
+
+
+def test_what_an_earlier_demo_left_goes_and_the_lock_stays(place: Path) -> None:
     (place / "up.lock").touch()
     (place / "left.html").touch()
     (place / "folder").mkdir()
