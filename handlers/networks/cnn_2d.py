@@ -1,6 +1,6 @@
 """A convolutional network over a plane: of an image, or of features laid out in one."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -14,7 +14,10 @@ _LEFT = 4
 
 class Cnn2d(Encoder):
     """Residual convolutions (He et al. 2016) over an image, or over a plane in which features that go together are
-    neighbours: DeepInsight (Sharma et al. 2019), fitted on training rows (`layout`: the cell of each feature)."""
+    neighbours: DeepInsight (Sharma et al. 2019), fitted on training rows.
+
+    `layout`: the cell of each feature, see `Plane`; it is saved with the weights.
+    """
 
     name = "cnn_2d"
 
@@ -22,7 +25,7 @@ class Cnn2d(Encoder):
         self,
         n_features: int,
         shape: list[int] | None = None,
-        layout: list[int] | None = None,
+        layout: Sequence[int] | None = None,
         channels: int = 16,
         depth: int = 3,
         dropout: float = 0.1,
@@ -30,7 +33,6 @@ class Cnn2d(Encoder):
         super().__init__(
             n_features=n_features,
             shape=shape,
-            layout=layout,
             channels=channels,
             depth=depth,
             dropout=dropout,
@@ -46,11 +48,10 @@ class Cnn2d(Encoder):
         self.blocks = nn.ModuleList([nn.Sequential(drop, image), *layers, Flattened(n_channels, self.width)])
 
 
-def _image(n_features: int, shape: list[int] | None, layout: Any) -> tuple[nn.Module, int, int]:
+def _image(n_features: int, shape: list[int] | None, layout: Sequence[int] | None) -> tuple[nn.Module, int, int]:
     if shape is not None:
         return nn.Unflatten(1, tuple(shape)), shape[0], max(shape[1:])
-    assert layout is not None, "a table's features have no places of their own: fit a layout"
-    plane = Plane(layout)
+    plane = Plane(range(n_features) if layout is None else layout)
     return plane, 1, plane.side
 
 

@@ -22,8 +22,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.arguments = arguments
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, p) → (n, width)."""
-        for block in self.blocks:
+    def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
+        """(n, p) → (n, width). With `start`, x is what came out of the first `start` blocks."""
+        for block in self.blocks[start:]:
             x = block(x)
         return x

@@ -53,9 +53,12 @@ class Network(nn.Module):
         """(n, p) as the table has it → mean 0, deviation 1."""
         return ((x - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST)
 
-    def deep(self, scaled: torch.Tensor) -> torch.Tensor:
-        """(n, p) scaled → (n, k): what the encoder and its head say; of a regression in deviations of the target."""
-        said: torch.Tensor = self.head(self.encoder(scaled))
+    def deep(self, scaled: torch.Tensor, start: int = 0) -> torch.Tensor:
+        """(n, p) scaled → (n, k): what the encoder and its head say; of a regression in deviations of the target.
+
+        With `start`, `scaled` is what came out of the encoder's first `start` blocks.
+        """
+        said: torch.Tensor = self.head(self.encoder(scaled, start))
         return said
 
     def linear(self, scaled: torch.Tensor) -> torch.Tensor:

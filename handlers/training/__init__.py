@@ -1,1 +1,1 @@
-"""Fitting a network: everything that is needed once and not again when it predicts."""
+"""Fitting a network on training rows, in epochs that survive a killed worker."""

@@ -1,0 +1,51 @@
+"""A fit's checkpoints: written now and then, found again by the attempt that comes after a killed one."""
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from handlers.contract import Outputs, Report
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two checkpoints, and how many times its own cost at least.
+_EVERY_S = 2.0
+_TIMES_ITS_COST = 20
+
+
+class Checkpoints:
+    """Keeps what the fit called `name` needs to go on: one file, replaced as a whole, tensors and plain data alone."""
+
+    def __init__(self, out: Outputs, name: str, report: Report) -> None:
+        self._path = out.keep / f"{name}.ckpt"
+        # What is half written must not lie where it may be copied from.
+        self._half_written = out.directory / f"{name}.ckpt"
+        self._report = report
+        self._next = 0.0
+
+    def found(self) -> Path | None:
+        """What an attempt before has left; None where there is nothing that can be read."""
+        if not self._path.exists():
+            return None
+        try:
+            torch.load(self._path, weights_only=True, map_location="cpu")
+        except Exception as error:  # whatever is wrong with it, a fit can begin anew
+            log.warning("a checkpoint cannot be read", extra={"error": repr(error)})
+            self._path.unlink()
+            return None
+        return self._path
+
+    def after_epoch(self, trainer: Any, *, last: bool) -> None:
+        """Saves if it is time, and after the last epoch."""
+        begun = time.monotonic()
+        if begun < self._next and not last:
+            return
+        trainer.save_checkpoint(self._half_written)
+        os.replace(self._half_written, self._path)
+        self._report.checkpoint()
+        now = time.monotonic()
+        self._next = now + max(_EVERY_S, _TIMES_ITS_COST * (now - begun))

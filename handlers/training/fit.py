@@ -1,0 +1,136 @@
+"""A network fitted on training rows: scaled, its linear path solved, its deep path trained, both weighed."""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from handlers.contract import Outputs, Report
+from handlers.metrics import score
+from handlers.networks.network import Network
+
+from . import linear
+from .checkpoints import Checkpoints
+from .lesson import Lesson
+from .news import News, as_predictions
+from .rows import Floats, Rows
+from .settings import Settings
+
+#: Shares of the deep path that are tried on validation rows.
+_MIXES = tuple(step / 10 for step in range(11))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a fit came to; the network is on the CPU, ready to predict.
+
+    `history`: an entry for each epoch. `mix`: the deep path's share of the answer. `strength`: of the linear path's
+    penalty. `validation_score`: both paths' in the deciding metric; None without validation rows.
+    """
+
+    network: Network
+    history: list[dict[str, float]]
+    best_epoch: int
+    epochs_run: int
+    mix: float
+    strength: float
+    validation_score: float | None
+    stopped: bool
+    accelerator: str
+    precision: str
+
+
+def fit(
+    network: Network,
+    rows: Rows,
+    settings: Settings,
+    out: Outputs,
+    report: Report,
+    *,
+    name: str = "network",
+    what: str = "Training",
+    percents: tuple[float, float] = (0.0, 100.0),
+) -> Fitted:
+    """Fits `network`, in place, on training rows. Same network, rows, settings and machine: same numbers.
+
+    Args:
+        name: of its checkpoints. Where an attempt before has left one, the fit goes on from there.
+        what: stands before each word of progress, which goes from the first to the second of `percents`.
+
+    Raises:
+        JobRefused: `diverged`.
+    """
+    _scale(network, rows)
+    scaled, y = _scaled(network, rows)
+    while_choosing, final = linear.solve(scaled, y, rows)
+    lesson = Lesson(network, rows, settings, News(report, settings, *percents, what), Checkpoints(out, name, report))
+    precision = _run(lesson)
+    accelerator = lesson.device.type
+    network.load_state_dict(lesson.best)
+    deep = lesson.said(rows.validation).double().numpy(force=True)
+    network.to("cpu").eval()
+    mix, validation_score = _weighed(while_choosing(scaled[rows.validation]), deep, y, rows, settings.metric)
+    network.mix.fill_(mix)
+    network.weight.copy_(torch.as_tensor(final.weight))
+    network.bias.copy_(torch.as_tensor(final.bias))
+    return Fitted(
+        network=network,
+        history=lesson.history,
+        best_epoch=lesson.best_epoch + 1,
+        epochs_run=len(lesson.history),
+        mix=mix,
+        strength=final.strength,
+        validation_score=validation_score,
+        stopped=lesson.stopped,
+        accelerator=accelerator,
+        precision=precision,
+    )
+
+
+def _scale(network: Network, rows: Rows) -> None:
+    """Means and deviations of the training rows; a column that does not vary stays as it is."""
+    spread = rows.X.std(axis=0, dtype=np.float64)
+    network.mean.copy_(torch.as_tensor(rows.X.mean(axis=0, dtype=np.float64)))
+    network.scale.copy_(torch.as_tensor(np.where(spread > 1e-12, spread, 1.0)))
+    if rows.n_classes is None:
+        network.y_mean.fill_(float(rows.y.mean()))
+        network.y_scale.fill_(float(rows.y.std()) or 1.0)
+
+
+def _scaled(network: Network, rows: Rows) -> tuple[Any, Any]:
+    with torch.inference_mode():
+        X = network.scaled(torch.as_tensor(rows.X)).double().numpy()
+    if rows.n_classes is not None:
+        return X, rows.y
+    return X, (rows.y - float(network.y_mean)) / float(network.y_scale)
+
+
+def _run(lesson: Lesson) -> str:
+    """Trains, from a checkpoint if there is one; the precision that it was done in."""
+    import pytorch_lightning as lightning
+
+    precision: Any = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # It advises on workers of a loader that has one item, and on folders that hold a checkpoint.
+        warnings.simplefilter("ignore")
+        trainer = lightning.Trainer(
+            accelerator="auto", devices=1, max_epochs=lesson.settings.epochs, precision=precision, barebones=True
+        )
+        if not lesson.has_ended(found := lesson.checkpoints.found()):
+            trainer.fit(lesson, ckpt_path=found, weights_only=True)
+    return str(precision)
+
+
+def _weighed(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows, metric: str) -> tuple[float, float | None]:
+    """The deep path's share that is best on validation rows by log-loss (squared error), and the score with it."""
+    if not len(rows.validation):
+        return 0.5, None
+    y = y[rows.validation]
+    tried = {mix: as_predictions((1 - mix) * linear_said + mix * deep_said, y, rows) for mix in _MIXES}
+    decisive = "rmse" if rows.n_classes is None else "log_loss"
+    mix = min(tried, key=lambda mix: score(tried[mix])[decisive])
+    return mix, score(tried[mix]).get(metric)

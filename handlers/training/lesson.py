@@ -1,0 +1,193 @@
+"""One fit as Lightning runs it: an epoch of batches, a look at the validation rows, the best weights kept."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from torch import nn
+
+from events.errors import ReasonCode
+from handlers.contract import JobRefused
+from handlers.networks.network import Network
+
+from .checkpoints import Checkpoints
+from .news import News
+from .rows import Rows
+from .settings import Settings
+
+#: Rows that are looked at at a time, where nothing is learned from them.
+LOOK_ROWS = 4096
+#: What a checkpoint holds beside the network and its optimizer.
+_KEPT = ("history", "best", "best_epoch", "best_loss", "ended")
+#: A training loss this many times that of a guess will not come back.
+_BEYOND_HOPE = 100.0
+
+
+class Lesson(lightning.LightningModule):
+    """Fits the deep path of `network` by AdamW (Loshchilov and Hutter 2019) with a warm-up and a cosine to zero.
+
+    For Lightning one batch is a whole epoch, which is cut into batches here: its bookkeeping for each batch would cost
+    more than a small network's own work. Random numbers of an epoch follow from (seed, epoch), so that a fit which
+    goes on from a checkpoint comes to the same numbers.
+    """
+
+    def __init__(self, network: Network, rows: Rows, settings: Settings, news: News, checkpoints: Checkpoints) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network
+        self.rows = rows
+        self.settings = settings
+        self.news = news
+        self.checkpoints = checkpoints
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, torch.Tensor] = {}
+        self.best_epoch = 0
+        self.best_loss = math.inf
+        self.stopped = False
+        self.ended = False
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        asked, network = self.settings, self.network
+        carried = [p for block in network.encoder.blocks[asked.frozen :] for p in block.parameters()]
+        groups = [
+            {"params": list(network.head.parameters()), "peak": asked.learning_rate},
+            {"params": carried, "peak": asked.learning_rate * asked.slower},
+        ]
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, weight_decay=asked.weight_decay)
+
+    def train_dataloader(self) -> Any:
+        return torch.utils.data.DataLoader([0], batch_size=None)
+
+    def on_fit_start(self) -> None:
+        rows, device = self.rows, self.device
+        y = torch.as_tensor(rows.y, dtype=torch.float32 if rows.n_classes is None else torch.int64, device=device)
+        if rows.n_classes is None:
+            y = (y - self.network.y_mean) / self.network.y_scale
+        self._y = y
+        self._fit = torch.as_tensor(rows.fit, device=device)
+        self._validation = torch.as_tensor(rows.validation, device=device)
+        self._weights = self._class_weights() if self.settings.weighted else None
+        for block in self.network.encoder.blocks[: self.settings.frozen]:
+            block.requires_grad_(False)
+        self._hidden = self._past_the_frozen()
+        self._guess = float(self._loss(self._guessed(), y[self._fit]))
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
+        self.network.train()
+        for block in self.network.encoder.blocks[: self.settings.frozen]:
+            block.eval()
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        order = self._fit[torch.randperm(len(self._fit)).to(self.device)]
+        batches = order.split(min(self.settings.batch_size, len(order)))
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        total = torch.zeros((), device=self.device)
+        for number, chosen in enumerate(batches):
+            self._set_rates(optimizer, (self.current_epoch + number / len(batches)) / self.settings.epochs)
+            loss = self._loss(self._said(chosen), self._y[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(parameters, self.settings.gradient_norm)
+            optimizer.step()
+            total += loss.detach() * len(chosen)
+            if self.news.is_due():
+                self.news.within(self.current_epoch, (number + 1) / len(batches))
+                if self.news.should_stop():
+                    self.stopped = True
+                    break
+        self._train_loss = float(total) / len(order)
+
+    def on_train_epoch_end(self) -> None:
+        if not math.isfinite(self._train_loss) or self._train_loss > _BEYOND_HOPE * self._guess:
+            raise JobRefused(
+                ReasonCode.DIVERGED,
+                f"the training diverged: in epoch {self.current_epoch + 1} the loss was {self._train_loss:.3g}, a guess "
+                f"has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
+            )
+        said = self.said(self.rows.validation)
+        loss = float(self._loss(said, self._y[self._validation])) if len(said) else self._train_loss
+        score = self.news.score(said.double().numpy(force=True), self.rows)
+        if loss < self.best_loss or not self.best:
+            self.best_loss, self.best_epoch = loss, self.current_epoch
+            self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        word = {
+            "epoch": self.current_epoch + 1,
+            "train_loss": self._train_loss,
+            "validation_loss": loss,
+            "validation_score": score,
+            "learning_rate": self._rate,
+        }
+        self.history.append({name: value for name, value in word.items() if value is not None})
+        self.news.after(word)
+        self.stopped = self.stopped or self.news.should_stop()
+        if self.stopped or self.current_epoch - self.best_epoch >= self.settings.patience:
+            self.trainer.should_stop = True
+        ends = self.trainer.should_stop or self.current_epoch + 1 >= self.settings.epochs
+        self.ended = ends and not self.stopped
+        self.checkpoints.after_epoch(self.trainer, last=self.ended)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["lesson"] = {name: getattr(self, name) for name in _KEPT}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name in _KEPT:
+            setattr(self, name, checkpoint["lesson"][name])
+
+    def has_ended(self, checkpoint: Path | None) -> bool:
+        """Whether an attempt before came to the end of this fit, which then is as if it had been this one's."""
+        if checkpoint is None:
+            return False
+        told = torch.load(checkpoint, weights_only=True, map_location="cpu")
+        if told["lesson"]["ended"]:
+            self.on_load_checkpoint(told)
+            self.on_fit_start()
+        return self.ended
+
+    def said(self, places: Any) -> torch.Tensor:
+        """(m, k): what the deep path says about some of the rows, in evaluation mode."""
+        self.network.eval()
+        chosen = torch.as_tensor(places, device=self.device)
+        with torch.inference_mode():
+            parts = [self._said(part) for part in chosen.split(LOOK_ROWS)]
+        return torch.cat(parts) if len(chosen) else torch.zeros((0, self.rows.n_outputs))
+
+    def _said(self, chosen: torch.Tensor) -> torch.Tensor:
+        return self.network.deep(self._hidden[chosen], self.settings.frozen)
+
+    def _past_the_frozen(self) -> torch.Tensor:
+        """What comes out of the blocks that stay as they are, once for all rows."""
+        self.network.eval()
+        X = torch.as_tensor(self.rows.X, device=self.device)
+        with torch.no_grad():
+            parts = []
+            for part in X.split(LOOK_ROWS):
+                hidden = self.network.scaled(part)
+                for block in self.network.encoder.blocks[: self.settings.frozen]:
+                    hidden = block(hidden)
+                parts.append(hidden)
+        return torch.cat(parts)
+
+    def _loss(self, said: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        if self.rows.n_classes is None:
+            return nn.functional.mse_loss(said[:, 0].float(), y)
+        smoothing = self.settings.label_smoothing if self.network.training else 0.0
+        return nn.functional.cross_entropy(said.float(), y, weight=self._weights, label_smoothing=smoothing)
+
+    def _guessed(self) -> torch.Tensor:
+        return torch.zeros((len(self._fit), self.rows.n_outputs), device=self.device)
+
+    def _class_weights(self) -> torch.Tensor:
+        counts = torch.bincount(self._y[self._fit], minlength=self.rows.n_outputs).float()
+        return len(self._fit) / (self.rows.n_outputs * counts.clamp(min=1))
+
+    def _set_rates(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
+        """The part of its peak that each rate has: rising, then a cosine to zero. `progress` from 0 to 1."""
+        warm = self.settings.warm_up
+        share = progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
+        for group in optimizer.param_groups:
+            group["lr"] = share * group["peak"]
+        self._rate = share * self.settings.learning_rate

@@ -1,0 +1,86 @@
+"""The linear path of a network: solved on scaled features, its strength chosen on validation rows."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .rows import Rows
+
+#: Strengths of the penalty: ridge's, and for classes its inverse.
+_STRENGTHS = tuple(10.0**power for power in range(-3, 2))
+_RIDGES = tuple(10.0**power for power in range(-2, 6))
+_ITERATIONS = 200
+#: Cells of a table above which rows are thinned out.
+_MOST_CELLS = 20_000_000
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Weights (k, p) and bias (k,) for scaled features; k outputs, of which a regression has one, in deviations."""
+
+    weight: Floats
+    bias: Floats
+    strength: float
+
+    def __call__(self, X: Floats) -> Floats:
+        """(n, p) → (n, k)."""
+        return X @ self.weight.T + self.bias
+
+
+def solve(X: Floats, y: Floats, rows: Rows) -> tuple[Linear, Linear]:
+    """(on fit rows alone, on all training rows), both with the strength that is best on validation rows.
+
+    Args:
+        X: (n, p) scaled features of all training rows. y: their class codes, or values in deviations.
+    """
+    fit, validation = rows.fit, rows.validation
+    best, best_loss = None, np.inf
+    for strength in _STRENGTHS if rows.n_classes else _RIDGES:
+        found = _solve(X[fit], y[fit], rows.n_classes, strength)
+        if not len(validation):
+            return found, found
+        loss = _loss(found(X[validation]), y[validation], rows.n_classes)
+        if best is None or loss < best_loss:
+            best, best_loss = found, loss
+    assert best is not None, "there are strengths to try"
+    return best, _solve(X, y, rows.n_classes, best.strength)
+
+
+def _solve(X: Floats, y: Floats, n_classes: int | None, strength: float) -> Linear:
+    """Solved in the rows' own space where there are fewer rows than features: Hastie and Tibshirani (2004), «Efficient
+    quadratic regularization for expression arrays»."""
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    most = max(1000, _MOST_CELLS // max(1, X.shape[1]))
+    if len(X) > most:
+        chosen = np.linspace(0, len(X) - 1, most).astype(np.int64)
+        X, y = X[chosen], y[chosen]
+    if X.shape[1] > len(X):
+        left, lengths, directions = np.linalg.svd(X, full_matrices=False)
+        inner = _solve(left * lengths, y, n_classes, strength)
+        return Linear(inner.weight @ directions, inner.bias, strength)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one that has not fully converged is as good
+        if n_classes is None:
+            ridge = Ridge(alpha=strength).fit(X, y)
+            return Linear(ridge.coef_[None, :], np.atleast_1d(ridge.intercept_), strength)
+        logistic = LogisticRegression(C=strength, max_iter=_ITERATIONS).fit(X, y)
+    weight, bias = np.zeros((n_classes, X.shape[1])), np.full(n_classes, -30.0)
+    if len(logistic.classes_) == 2:  # one row of weights, for the second of both
+        first, second = logistic.classes_
+        weight[second], bias[second], bias[first] = logistic.coef_[0], logistic.intercept_[0], 0.0
+    else:
+        weight[logistic.classes_], bias[logistic.classes_] = logistic.coef_, logistic.intercept_
+    return Linear(weight, bias, strength)
+
+
+def _loss(said: Floats, y: Floats, n_classes: int | None) -> float:
+    if n_classes is None:
+        return float(np.mean((said[:, 0] - y) ** 2))
+    shifted = said - said.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-np.mean(logs[np.arange(len(y)), y.astype(np.int64)]))

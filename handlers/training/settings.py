@@ -1,0 +1,39 @@
+"""Everything that decides a fit, the data and the network apart."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+#: Share of the epochs without a better validation loss after which a fit ends, and how many it is given at least.
+_PATIENCE_SHARE = 0.2
+_LEAST_PATIENCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a network is fitted.
+
+    `learning_rate` is that of new layers, at its peak; layers that come from elsewhere take `slower` times as much.
+    `frozen`: how many of the encoder's blocks stay as they are. `weighted`: classes count alike, however rare.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    metric: str
+    weighted: bool = False
+    frozen: int = 0
+    slower: float = 1.0
+    weight_decay: float = 0.01
+    label_smoothing: float = 0.05
+    gradient_norm: float = 1.0
+    warm_up: float = 0.05
+
+    @property
+    def patience(self) -> int:
+        """Epochs without a better validation loss after which the fit ends."""
+        return max(_LEAST_PATIENCE, round(_PATIENCE_SHARE * self.epochs))
+
+    def as_record(self) -> dict[str, Any]:
+        """JSON data."""
+        return asdict(self)
