@@ -6,8 +6,9 @@ artifacts/code/       a copy of `networks` as it was then
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handlers.datasets.problem import Problem
 from handlers.mlflow_models import described, pinned, predict, write_model
@@ -38,9 +39,16 @@ def _is_left_out(name: str) -> bool:
 
 
 def requirements(network: "Network") -> list[str]:
-    """Exactly what was trained with, pretrained networks' libraries only where one is inside."""
-    vision = ("timm", "torchvision") if network.arguments()["encoder"]["name"] == "vision" else ()
-    return pinned(*_PACKAGES, *vision)
+    """Exactly what was trained with; libraries of pretrained networks only where one is inside."""
+    return pinned(*_PACKAGES, *_libraries(network.arguments()["encoder"]))
+
+
+def _libraries(encoder: Mapping[str, Any]) -> list[str]:
+    if "inner" in encoder:
+        return _libraries(encoder["inner"])
+    if encoder["name"] != "vision":
+        return []
+    return ["torchvision"] if encoder.get("family") == "torchvision" else ["timm", "torchvision"]
 
 
 def saved_in(directory: Path) -> Path:

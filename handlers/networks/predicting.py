@@ -48,7 +48,8 @@ def _outputs(network: Network, table: TableEncoder, X: pd.DataFrame) -> Floats:
 
 
 def _rows_at_once(network: Network) -> int:
-    most = _MOST_IMAGES if network.encoder.name == "vision" else _MOST_ROWS
+    encoder = getattr(network.encoder, "inner", network.encoder)
+    most = _MOST_IMAGES if encoder.name == "vision" else _MOST_ROWS
     return max(1, min(most, _MOST_CELLS // max(1, network.n_features)))
 
 

@@ -98,8 +98,17 @@ def _losses(canvas: Canvas, known: _History, shown: Indices, is_last: bool) -> N
     both = np.concatenate([known.series["train_loss"][shown], known.series["validation_loss"][shown]])
     both = both[np.isfinite(both)]
     if both.min() > 0 and both.max() > _STEEP * both.min():
-        axes.set_yscale("log")
+        _by_logarithm(axes, both)
     axes.set_ylabel("Loss")
+
+
+def _by_logarithm(axes: Any, values: Floats) -> None:
+    axes.set_yscale("log")
+    is_wide = values.max() > 1000 * values.min()
+    axes.yaxis.get_major_locator().set_params(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0))
+    # Plain numbers: what matplotlib writes of its own accord are formulas.
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
 
 
 def _scores(canvas: Canvas, known: _History, shown: Indices, metric: str) -> None:
@@ -123,7 +132,7 @@ def _panel(canvas: Canvas, top: float, down: float, known: _History, is_last: bo
     first, last = int(known.epochs.min()), int(known.epochs.max())
     room = max(0.5, 0.015 * (last - first))
     axes.set_xlim(first - room, last + room)
-    axes.locator_params(axis="x", nbins=7, integer=True)
+    axes.locator_params(axis="x", nbins=7, integer=True, min_n_ticks=1)
     axes.grid(color=palette.RULE, linewidth=0.4)
     assert known.best is not None
     axes.axvline(int(known.epochs[known.best]), color=palette.FAINT, linewidth=1.0, linestyle=":")

@@ -35,6 +35,7 @@ def drawn(told: list[dict[str, float]], folder: Path, metric: str = "accuracy") 
     paths = " ".join(element.get("d", "") for element in root.iter())
     assert "nan" not in paths.lower()
     assert "inf" not in paths.lower()
+    assert "mathdefault" not in text
     assert len(text) < 100_000
     return json.loads((folder / "learning_curve.json").read_text("utf-8")), text
 
