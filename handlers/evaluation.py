@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from events.outcomes import Baseline
+from events.outcomes import Baseline, ModelFacts
 
 from . import pictures
 from .baselines import Plain, baseline, fit_plain
@@ -87,3 +87,16 @@ def _plain(problem: Problem, parts: Split, seed: int) -> Plain:
     n_classes = None if problem.classes is None else len(problem.classes)
     train, test = parts.train, parts.test
     return fit_plain(X.iloc[train], y[train], X.iloc[test], np.asarray(y[test]), n_classes, seed)
+
+
+def summary(model: ModelFacts) -> str:
+    """The metric that decided and, where that is no everyday one, accuracy beside it."""
+    told = [_scored(model, name) for name in dict.fromkeys((model.primary_metric, "accuracy")) if name in model.metrics]
+    if not told:
+        return f"Trained {model.architecture}"
+    return f"{', '.join(told)} on {model.n_test} test rows"
+
+
+def _scored(model: ModelFacts, name: str) -> str:
+    low, high = model.intervals.get(name, [float("nan")] * 2)
+    return f"{name} {model.metrics[name]:.3g} ({low:.3g} to {high:.3g})"

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from importlib.metadata import distributions
 
 _PACKAGES = (
-    "autogluon-tabular", "catboost", "lightgbm", "mlflow", "numpy", "pandas", "scikit-learn", "torch", "xgboost",
-    "xgboost-cpu",
+    "autogluon-tabular", "catboost", "lightgbm", "mlflow", "numpy", "pandas", "pytorch-lightning", "scikit-learn",
+    "timm", "torch", "torchvision", "xgboost", "xgboost-cpu",
 )  # fmt: skip
 
 

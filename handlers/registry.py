@@ -17,6 +17,15 @@ class HandlerSpec:
     light: bool = False
 
 
+_NETWORKS = (
+    "torch",
+    "torch._dynamo",
+    "pytorch_lightning",
+    "mlflow.pyfunc",
+    "sklearn.linear_model",
+    "handlers.pictures",
+)
+
 HANDLERS: dict[JobKind, HandlerSpec] = {
     JobKind.NOOP: HandlerSpec("handlers.noop:run"),
     JobKind.AUTOML: HandlerSpec(
@@ -30,6 +39,7 @@ HANDLERS: dict[JobKind, HandlerSpec] = {
             "handlers.pictures",
         ),
     ),
+    JobKind.DEEP_LEARNING: HandlerSpec("handlers.deep_learning.handler:run", preload=_NETWORKS),
 }
 
 #: What the agent for uploads is called; all others are called as their kind.

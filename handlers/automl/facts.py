@@ -9,11 +9,11 @@ from events.outcomes import ModelFacts
 from handlers.contract import Inputs
 from handlers.datasets.problem import Problem
 from handlers.evaluation import Evaluation
+from handlers.objectives import as_written
 from handlers.splits import Split
 
 from .fitted import plain_name
 from .fitting import Plan
-from .objectives import as_written
 from .replay import differences, other_circumstances
 
 _MOST_MEMBERS = 100

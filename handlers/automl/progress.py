@@ -8,8 +8,8 @@ from autogluon.core.callbacks import AbstractCallback
 
 from handlers.contract import Report
 from handlers.metrics import is_better
+from handlers.objectives import as_written
 
-from .objectives import as_written
 from .replay import NO_LIMIT_S
 
 #: The fit's share of the whole job, in percent.

@@ -1,7 +1,7 @@
 """A fit's checkpoints: written now and then, found again by the attempt that comes after a killed one."""
 
 import logging
-import os
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Checkpoints:
             return None
         try:
             torch.load(self._path, weights_only=True, map_location="cpu")
-        except Exception as error:  # whatever is wrong with it, a fit can begin anew
+        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
             log.warning("a checkpoint cannot be read", extra={"error": repr(error)})
             self._path.unlink()
             return None
@@ -45,7 +45,7 @@ class Checkpoints:
         if begun < self._next and not last:
             return
         trainer.save_checkpoint(self._half_written)
-        os.replace(self._half_written, self._path)
+        self._half_written.replace(self._path)
         self._report.checkpoint()
         now = time.monotonic()
         self._next = now + max(_EVERY_S, _TIMES_ITS_COST * (now - begun))

@@ -105,8 +105,8 @@ class Lesson(lightning.LightningModule):
         if not math.isfinite(self._train_loss) or self._train_loss > _BEYOND_HOPE * self._guess:
             raise JobRefused(
                 ReasonCode.DIVERGED,
-                f"the training diverged: in epoch {self.current_epoch + 1} the loss was {self._train_loss:.3g}, a guess "
-                f"has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
+                f"the training diverged: in epoch {self.current_epoch + 1} the loss was {self._train_loss:.3g}, where a "
+                f"guess has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
             )
         said = self.said(self.rows.validation)
         loss = float(self._loss(said, self._y[self._validation])) if len(said) else self._train_loss

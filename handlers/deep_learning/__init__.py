@@ -1,0 +1,1 @@
+"""Networks as a handler: five architectures, for tables, series and images."""
