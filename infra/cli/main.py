@@ -23,6 +23,7 @@ from infra.cli import (
     token,
     try_it,
     up,
+    weights,
 )
 from infra.cli.errors import ExitCode, debugging, explain
 
@@ -93,6 +94,7 @@ app.command()(rerun.rerun)
 app.command()(cancel.cancel)
 app.command()(promote.promote)
 app.command("datasets")(datasets.list_datasets)
+app.add_typer(weights.app, name="weights")
 app.command()(rebuild.rebuild)
 app.command()(token.token)
 app.command()(doctor.doctor)
