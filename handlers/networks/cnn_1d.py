@@ -48,6 +48,6 @@ class Residual(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        inner = self.first(nn.functional.gelu(self.first_norm(tokens)).transpose(1, 2)).transpose(1, 2)
+        inner: torch.Tensor = self.first(nn.functional.gelu(self.first_norm(tokens)).transpose(1, 2)).transpose(1, 2)
         inner = self.second(self.drop(nn.functional.gelu(self.second_norm(inner))).transpose(1, 2)).transpose(1, 2)
         return tokens + inner

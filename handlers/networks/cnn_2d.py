@@ -81,4 +81,5 @@ class Flattened(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.norm(nn.functional.gelu(self.join(self.pool(x).flatten(1))))
+        embedding: torch.Tensor = self.norm(nn.functional.gelu(self.join(self.pool(x).flatten(1))))
+        return embedding

@@ -10,7 +10,7 @@ from .tokens import Pooled, input_stage
 class Recurrent(Encoder):
     """Layers of `cell` over tokens, each read both ways (Schuster and Paliwal 1997), beside a straight path."""
 
-    cell: type[nn.RNNBase]
+    cell: type[nn.RNN] | type[nn.LSTM]
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Recurrent(Encoder):
 class BothWays(nn.Module):
     """(n, n_tokens, channels) → the same."""
 
-    def __init__(self, cell: type[nn.RNNBase], channels: int, dropout: float) -> None:
+    def __init__(self, cell: type[nn.RNN] | type[nn.LSTM], channels: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(channels)
         self.read = cell(channels, channels // 2, batch_first=True, bidirectional=True)
@@ -48,4 +48,5 @@ class BothWays(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         read, _ = self.read(self.norm(tokens))
-        return tokens + self.drop(read)
+        kept: torch.Tensor = self.drop(read)
+        return tokens + kept

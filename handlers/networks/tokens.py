@@ -32,7 +32,8 @@ class Projection(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         few = nn.functional.gelu(self.norm(self.squeeze(self.drop(x))))
-        return self.spread(few).unflatten(1, self._shape)
+        spread: torch.Tensor = self.spread(few)
+        return spread.reshape(len(x), *self._shape)
 
 
 class Patches(nn.Module):
@@ -51,7 +52,8 @@ class Patches(nn.Module):
         self.n_tokens = (length - 1) // stride + 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.drop(nn.functional.gelu(self.cut(x.unflatten(1, self._shape)))).transpose(1, 2)
+        pieces: torch.Tensor = self.drop(nn.functional.gelu(self.cut(x.reshape(len(x), *self._shape))))
+        return pieces.transpose(1, 2)
 
 
 def input_stage(
@@ -72,4 +74,5 @@ class Pooled(nn.Module):
         self.norm = nn.LayerNorm(2 * width)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        return self.norm(torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=1))
+        pooled: torch.Tensor = self.norm(torch.cat([tokens.mean(dim=1), tokens.amax(dim=1)], dim=1))
+        return pooled

@@ -55,4 +55,5 @@ class Placed(nn.Module):
         self.places = nn.Parameter(0.02 * torch.randn(n_tokens, channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.stage(x) + self.places
+        tokens: torch.Tensor = self.stage(x)
+        return tokens + self.places

@@ -16,7 +16,7 @@ from . import linear
 from .checkpoints import Checkpoints
 from .lesson import Lesson
 from .news import News, as_predictions
-from .rows import Floats, Rows
+from .rows import Rows
 from .settings import Settings
 
 #: Shares of the deep path that are tried on validation rows.
@@ -125,7 +125,7 @@ def _run(lesson: Lesson) -> str:
     return str(precision)
 
 
-def _weighed(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows, metric: str) -> tuple[float, float | None]:
+def _weighed(linear_said: Any, deep_said: Any, y: Any, rows: Rows, metric: str) -> tuple[float, float | None]:
     """The deep path's share that is best on validation rows by log-loss (squared error), and the score with it."""
     if not len(rows.validation):
         return 0.5, None

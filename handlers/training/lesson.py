@@ -25,6 +25,16 @@ _KEPT = ("history", "best", "best_epoch", "best_loss", "ended")
 _BEYOND_HOPE = 100.0
 
 
+class _OneEpoch(torch.utils.data.Dataset[int]):
+    """What Lightning loops over: one item, an epoch."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, place: int) -> int:
+        return place
+
+
 class Lesson(lightning.LightningModule):
     """Fits the deep path of `network` by AdamW (Loshchilov and Hutter 2019) with a warm-up and a cosine to zero.
 
@@ -58,7 +68,7 @@ class Lesson(lightning.LightningModule):
         return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, weight_decay=asked.weight_decay)
 
     def train_dataloader(self) -> Any:
-        return torch.utils.data.DataLoader([0], batch_size=None)
+        return torch.utils.data.DataLoader(_OneEpoch(), batch_size=None)
 
     def on_fit_start(self) -> None:
         rows, device = self.rows, self.device
@@ -84,6 +94,7 @@ class Lesson(lightning.LightningModule):
         order = self._fit[torch.randperm(len(self._fit)).to(self.device)]
         batches = order.split(min(self.settings.batch_size, len(order)))
         optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         total = torch.zeros((), device=self.device)
         for number, chosen in enumerate(batches):
@@ -105,8 +116,8 @@ class Lesson(lightning.LightningModule):
         if not math.isfinite(self._train_loss) or self._train_loss > _BEYOND_HOPE * self._guess:
             raise JobRefused(
                 ReasonCode.DIVERGED,
-                f"the training diverged: in epoch {self.current_epoch + 1} the loss was {self._train_loss:.3g}, where a "
-                f"guess has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
+                f"the training diverged: in epoch {self.current_epoch + 1} the loss was {self._train_loss:.3g}, where "
+                f"a guess has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
             )
         said = self.said(self.rows.validation)
         loss = float(self._loss(said, self._y[self._validation])) if len(said) else self._train_loss
