@@ -20,7 +20,7 @@ _MOST_NAMES = 5
 class TableEncoder:
     """Fitted on training rows; later tables are read by the names of their columns, in any order.
 
-    `columns`: those it was fitted on. `names`: of the p columns of numbers that it makes, numbers and dates first,
+    `columns`: those it makes use of. `names`: of the p columns of numbers that it makes, numbers and dates first,
     categories as «column=category».
     """
 
@@ -37,9 +37,11 @@ class TableEncoder:
         if len(set(columns)) < len(columns):
             raise ValueError("the table has columns of the same name")
         kinds = [_kind(dtype) for dtype in X.dtypes]
-        self._settle(columns, kinds, np.zeros(0), [])
-        medians = _medians(self._numbers(X))
-        self._settle(columns, kinds, medians, [_commonest(X.iloc[:, place]) for place in self._texts])
+        texts = {place: _commonest(X.iloc[:, place]) for place, kind in enumerate(kinds) if kind == TEXT}
+        # Text without categories, such as ids, is of no use: later tables need not have it.
+        used = [place for place in range(len(kinds)) if texts.get(place, True)]
+        self._settle([columns[i] for i in used], [kinds[i] for i in used], np.zeros(0), [*filter(None, texts.values())])
+        self._medians = _medians(self._numbers(X if len(used) == len(columns) else X.iloc[:, used]))
         if not self.names:
             raise ValueError("no column can be used")
         return self
