@@ -85,12 +85,13 @@ class Lesson(lightning.LightningModule):
         self._guess = float(self._loss(self._guessed(), y[self._fit]))
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
         self.network.train()
         for block in self.network.encoder.blocks[: self.settings.frozen]:
             block.eval()
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
+        # Here and not when the epoch starts: between the two the loader draws a number, except after a checkpoint.
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
         order = self._fit[torch.randperm(len(self._fit)).to(self.device)]
         batches = order.split(min(self.settings.batch_size, len(order)))
         optimizer = self.optimizers(use_pl_optimizer=False)
