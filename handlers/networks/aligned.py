@@ -58,8 +58,13 @@ class Aligned(Encoder):
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
         """(n, n_features) → (n, width). With `start`, x is what came out of the first `start` blocks."""
-        if start == 0:
-            # A column of zeros in front, so that place -1 is column 0.
-            x = nn.functional.pad(x, (1, 0)).index_select(1, self.places + 1)
-        embedding: torch.Tensor = self.inner(x, start)
+        embedding: torch.Tensor = self.inner(self._placed(x) if start == 0 else x, start)
         return embedding
+
+    def until(self, x: torch.Tensor, stop: int) -> torch.Tensor:
+        """(n, n_features) → what comes out of the first `stop` blocks; with none, the rows as they came."""
+        return self.inner.until(self._placed(x), stop) if stop else x
+
+    def _placed(self, x: torch.Tensor) -> torch.Tensor:
+        # A column of zeros in front, so that place -1 is column 0.
+        return nn.functional.pad(x, (1, 0)).index_select(1, self.places + 1)

@@ -17,10 +17,18 @@ class Encoder(nn.Module):
     name: str
     width: int
     blocks: nn.ModuleList
+    #: How many rows go through at a time where nothing is learned: memory must not grow with a table's length.
+    rows_at_once = 1024
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self.arguments = arguments
+
+    def until(self, x: torch.Tensor, stop: int) -> torch.Tensor:
+        """(n, p) → what comes out of the first `stop` blocks."""
+        for block in self.blocks[:stop]:
+            x = block(x)
+        return x
 
     def forward(self, x: torch.Tensor, start: int = 0) -> torch.Tensor:
         """(n, p) → (n, width). With `start`, x is what came out of the first `start` blocks."""

@@ -18,7 +18,7 @@ class Recurrent(Encoder):
         shape: list[int] | None = None,
         n_tokens: int = 16,
         channels: int = 32,
-        rank: int = 64,
+        rank: int = 128,
         depth: int = 2,
         dropout: float = 0.1,
     ) -> None:

@@ -12,6 +12,8 @@ from torch import nn
 
 #: Patches of a series: at most so many.
 MOST_PATCHES = 64
+#: Of a table's features so many are left out, anew for each row and step of a training.
+_FEATURES_DROPPED = 0.3
 
 
 class Projection(nn.Module):
@@ -22,10 +24,10 @@ class Projection(nn.Module):
     dropped at random in training, so that no single one carries a decision (Srivastava et al. 2014).
     """
 
-    def __init__(self, n_features: int, n_tokens: int, width: int, rank: int, dropout: float) -> None:
+    def __init__(self, n_features: int, n_tokens: int, width: int, rank: int) -> None:
         super().__init__()
         self._shape = (n_tokens, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = nn.Dropout(_FEATURES_DROPPED)
         self.squeeze = nn.Linear(n_features, rank)
         self.norm = nn.LayerNorm(rank)
         self.spread = nn.Linear(rank, n_tokens * width)
@@ -61,7 +63,7 @@ def input_stage(
 ) -> nn.Module:
     """The stage that fits: `Patches` for a series (`shape` is [channels, length]), else `Projection`."""
     if shape is None:
-        return Projection(n_features, n_tokens, width, rank, dropout)
+        return Projection(n_features, n_tokens, width, rank)
     channels, length = shape
     return Patches(channels, length, width, dropout)
 

@@ -19,7 +19,7 @@ class Transformer(Encoder):
         shape: list[int] | None = None,
         n_tokens: int = 16,
         channels: int = 32,
-        rank: int = 64,
+        rank: int = 128,
         depth: int = 2,
         heads: int = 4,
         dropout: float = 0.1,

@@ -15,12 +15,10 @@ from handlers.networks.network import Network
 from . import linear
 from .checkpoints import Checkpoints
 from .lesson import Lesson
+from .mixing import best_mix
 from .news import News, as_predictions
 from .rows import Rows
 from .settings import Settings
-
-#: Shares of the deep path that are tried on validation rows.
-_MIXES = tuple(step / 10 for step in range(11))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,8 @@ def fit(
     network.load_state_dict(lesson.best)
     deep = lesson.said(rows.validation).double().numpy(force=True)
     network.to("cpu").eval()
-    mix, validation_score = _weighed(while_choosing(scaled[rows.validation]), deep, y, rows, settings.metric)
+    linear_said = while_choosing(scaled[rows.validation])
+    mix = best_mix(linear_said, deep, y[rows.validation], rows)
     network.mix.fill_(mix)
     network.weight.copy_(torch.as_tensor(final.weight))
     network.bias.copy_(torch.as_tensor(final.bias))
@@ -83,7 +82,7 @@ def fit(
         epochs_run=len(lesson.history),
         mix=mix,
         strength=final.strength,
-        validation_score=validation_score,
+        validation_score=_score((1 - mix) * linear_said + mix * deep, rows, network, settings.metric),
         stopped=lesson.stopped,
         accelerator=accelerator,
         precision=precision,
@@ -125,12 +124,9 @@ def _run(lesson: Lesson) -> str:
     return str(precision)
 
 
-def _weighed(linear_said: Any, deep_said: Any, y: Any, rows: Rows, metric: str) -> tuple[float, float | None]:
-    """The deep path's share that is best on validation rows by log-loss (squared error), and the score with it."""
+def _score(said: Any, rows: Rows, network: Network, metric: str) -> float | None:
+    """The deciding metric of what both paths said together about the validation rows, in the target's unit."""
     if not len(rows.validation):
-        return 0.5, None
-    y = y[rows.validation]
-    tried = {mix: as_predictions((1 - mix) * linear_said + mix * deep_said, y, rows) for mix in _MIXES}
-    decisive = "rmse" if rows.n_classes is None else "log_loss"
-    mix = min(tried, key=lambda mix: score(tried[mix])[decisive])
-    return mix, score(tried[mix]).get(metric)
+        return None
+    in_units = float(network.y_mean) + float(network.y_scale) * said
+    return score(as_predictions(in_units, rows.y[rows.validation], rows)).get(metric)

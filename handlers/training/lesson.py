@@ -17,8 +17,6 @@ from .news import News
 from .rows import Rows
 from .settings import Settings
 
-#: Rows that are looked at at a time, where nothing is learned from them.
-LOOK_ROWS = 4096
 #: What a checkpoint holds beside the network and its optimizer.
 _KEPT = ("history", "best", "best_epoch", "best_loss", "ended")
 #: A training loss this many times that of a guess will not come back.
@@ -100,7 +98,7 @@ class Lesson(lightning.LightningModule):
         total = torch.zeros((), device=self.device)
         for number, chosen in enumerate(batches):
             self._set_rates(optimizer, (self.current_epoch + number / len(batches)) / self.settings.epochs)
-            loss = self._loss(self._said(chosen), self._y[chosen])
+            loss = self._mixed_loss(chosen)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, self.settings.gradient_norm)
@@ -120,20 +118,13 @@ class Lesson(lightning.LightningModule):
                 f"the training diverged: in epoch {self.current_epoch + 1} the loss was {self._train_loss:.3g}, where "
                 f"a guess has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
             )
-        said = self.said(self.rows.validation)
-        loss = float(self._loss(said, self._y[self._validation])) if len(said) else self._train_loss
-        score = self.news.score(said.double().numpy(force=True), self.rows)
+        word = {"epoch": self.current_epoch + 1, "train_loss": self._train_loss, **self._validated()}
+        loss = word.get("validation_loss", self._train_loss)
         if loss < self.best_loss or not self.best:
             self.best_loss, self.best_epoch = loss, self.current_epoch
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        word = {
-            "epoch": self.current_epoch + 1,
-            "train_loss": self._train_loss,
-            "validation_loss": loss,
-            "validation_score": score,
-            "learning_rate": self._rate,
-        }
-        self.history.append({name: value for name, value in word.items() if value is not None})
+        word["learning_rate"] = self._rate
+        self.history.append(word)
         self.news.after(word)
         self.stopped = self.stopped or self.news.should_stop()
         if self.stopped or self.current_epoch - self.best_epoch >= self.settings.patience:
@@ -141,6 +132,16 @@ class Lesson(lightning.LightningModule):
         ends = self.trainer.should_stop or self.current_epoch + 1 >= self.settings.epochs
         self.ended = ends and not self.stopped
         self.checkpoints.after_epoch(self.trainer, last=self.ended)
+
+    def _validated(self) -> dict[str, float]:
+        """Loss and score of the deep path on validation rows, as far as there are any and it has one."""
+        if not len(self.rows.validation):
+            return {}
+        said = self.said(self.rows.validation)
+        in_units = self.network.y_mean + self.network.y_scale * said
+        score = self.news.score(in_units.double().numpy(force=True), self.rows)
+        told = {"validation_loss": float(self._loss(said, self._y[self._validation]))}
+        return told if score is None else {**told, "validation_score": score}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["lesson"] = {name: getattr(self, name) for name in _KEPT}
@@ -164,8 +165,18 @@ class Lesson(lightning.LightningModule):
         self.network.eval()
         chosen = torch.as_tensor(places, device=self.device)
         with torch.inference_mode():
-            parts = [self._said(part) for part in chosen.split(LOOK_ROWS)]
+            parts = [self._said(part) for part in chosen.split(self.network.encoder.rows_at_once)]
         return torch.cat(parts) if len(chosen) else torch.zeros((0, self.rows.n_outputs))
+
+    def _mixed_loss(self, chosen: torch.Tensor) -> torch.Tensor:
+        """The loss on pairs of rows, blended: Zhang et al. (2018), «mixup: Beyond Empirical Risk Minimization»."""
+        rows = self._hidden[chosen]
+        if self.settings.mixup <= 0:
+            return self._loss(self.network.deep(rows, self.settings.frozen), self._y[chosen])
+        share = float(torch.distributions.Beta(self.settings.mixup, self.settings.mixup).sample())
+        other = chosen[torch.randperm(len(chosen)).to(self.device)]
+        said = self.network.deep(share * rows + (1 - share) * self._hidden[other], self.settings.frozen)
+        return share * self._loss(said, self._y[chosen]) + (1 - share) * self._loss(said, self._y[other])
 
     def _said(self, chosen: torch.Tensor) -> torch.Tensor:
         return self.network.deep(self._hidden[chosen], self.settings.frozen)
@@ -173,15 +184,10 @@ class Lesson(lightning.LightningModule):
     def _past_the_frozen(self) -> torch.Tensor:
         """What comes out of the blocks that stay as they are, once for all rows."""
         self.network.eval()
-        X = torch.as_tensor(self.rows.X, device=self.device)
+        X, encoder = torch.as_tensor(self.rows.X, device=self.device), self.network.encoder
         with torch.no_grad():
-            parts = []
-            for part in X.split(LOOK_ROWS):
-                hidden = self.network.scaled(part)
-                for block in self.network.encoder.blocks[: self.settings.frozen]:
-                    hidden = block(hidden)
-                parts.append(hidden)
-        return torch.cat(parts)
+            parts = X.split(encoder.rows_at_once)
+            return torch.cat([encoder.until(self.network.scaled(part), self.settings.frozen) for part in parts])
 
     def _loss(self, said: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         if self.rows.n_classes is None:

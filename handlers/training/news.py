@@ -38,15 +38,17 @@ class News:
         """In the middle of an epoch, counted from 0."""
         self._tell(epoch, epoch + share, {})
 
-    def after(self, word: dict[str, float | None]) -> None:
+    def after(self, word: dict[str, float]) -> None:
         """After an epoch: its entry in the history."""
         metric = self._settings.metric
-        parts = [f"loss {word['train_loss']:.3g}", f"validation loss {word['validation_loss']:.3g}"]
-        if word["validation_score"] is not None and metric != "log_loss":
+        parts = [f"loss {word['train_loss']:.3g}"]
+        if "validation_loss" in word:
+            parts.append(f"validation loss {word['validation_loss']:.3g}")
+        if "validation_score" in word and metric != "log_loss":
             parts.append(f"{metric} {word['validation_score']:.3g}")
         self._last = f": {', '.join(parts)}"
         names = {"validation_score": f"validation_{metric}"}
-        metrics = {names.get(name, name): value for name, value in word.items() if value is not None}
+        metrics = {names.get(name, name): value for name, value in word.items()}
         epoch = int(metrics.pop("epoch"))
         self._tell(epoch - 1, epoch, metrics)
 

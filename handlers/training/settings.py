@@ -6,6 +6,7 @@ from typing import Any
 #: Share of the epochs without a better validation loss after which a fit ends, and how many it is given at least.
 _PATIENCE_SHARE = 0.2
 _LEAST_PATIENCE = 10
+_BY_CLASS = ("balanced_accuracy", "f1", "mcc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class Settings:
     """How a network is fitted.
 
     `learning_rate` is that of new layers, at its peak; layers that come from elsewhere take `slower` times as much.
-    `frozen`: how many of the encoder's blocks stay as they are. `weighted`: classes count alike, however rare.
+    `frozen`: how many of the encoder's blocks stay as they are. `metric` decides, also whether rare classes weigh more.
+    `mixup`: how far rows are blended in training, 0 for not at all.
     """
 
     epochs: int
@@ -21,13 +23,18 @@ class Settings:
     learning_rate: float
     seed: int
     metric: str
-    weighted: bool = False
     frozen: int = 0
     slower: float = 1.0
-    weight_decay: float = 0.01
+    weight_decay: float = 0.05
     label_smoothing: float = 0.05
+    mixup: float = 0.4
     gradient_norm: float = 1.0
     warm_up: float = 0.05
+
+    @property
+    def weighted(self) -> bool:
+        """Whether classes count alike, however rare: only where the metric counts so, since it bends probabilities."""
+        return self.metric in _BY_CLASS
 
     @property
     def patience(self) -> int:
@@ -36,4 +43,4 @@ class Settings:
 
     def as_record(self) -> dict[str, Any]:
         """JSON data."""
-        return asdict(self)
+        return {**asdict(self), "weighted": self.weighted}

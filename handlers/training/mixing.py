@@ -1,0 +1,42 @@
+"""How much of the answer is the deep path's: chosen on validation rows."""
+
+from typing import Any
+
+import numpy as np
+
+from .rows import Rows
+
+#: Shares of the deep path that are tried.
+_MIXES = tuple(step / 10 for step in range(11))
+#: Where no rows validate, both paths count alike.
+_UNKNOWN = 0.5
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows) -> float:
+    """The share with the lowest mean loss, or 0 where that is not clearly lower than the linear path's own.
+
+    Clearly: by more than one standard error of the difference, row by row. Of a hundred validation rows a lucky network
+    would otherwise take a share that its mistakes on new rows do not deserve: the rule of one standard error of Breiman
+    et al. (1984), «Classification and Regression Trees».
+
+    Args:
+        linear_said, deep_said: (m, k) logits, or (m, 1) values, about the m validation rows.
+        y: (m,) class codes, or values in the same unit.
+    """
+    if not len(y):
+        return _UNKNOWN
+    losses = {mix: _losses((1 - mix) * linear_said + mix * deep_said, y, rows) for mix in _MIXES}
+    best = min(_MIXES, key=lambda mix: float(losses[mix].mean()))
+    gain = losses[0.0] - losses[best]
+    return best if gain.mean() > gain.std() / np.sqrt(len(gain)) else 0.0
+
+
+def _losses(said: Floats, y: Any, rows: Rows) -> Floats:
+    """(m,) each row's log-loss, or squared error."""
+    if rows.n_classes is None:
+        return np.asarray((said[:, 0] - y) ** 2)
+    shifted = said - said.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return np.asarray(-logs[np.arange(len(y)), y])
