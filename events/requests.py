@@ -84,6 +84,10 @@ class AutomlRequested(TrainingRequested):
     rerun_of: Identifier | None = None
 
 
+#: Sizes of a series or an image.
+Shape = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=3)]
+
+
 class DeepLearningRequested(TrainingRequested):
     """A network. `input_shape` is [channels, length] or [channels, height, width]; None for a plain table."""
 
@@ -91,11 +95,15 @@ class DeepLearningRequested(TrainingRequested):
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 100
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 32
     learning_rate: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 0.001
-    input_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2, max_length=3)] | None = None
+    input_shape: Shape | None = None
 
 
 class TransferLearningRequested(TrainingRequested):
-    """Fine-tuning. `base_model` may carry a source, as in `job:<model_id>`; a bare name is torchvision's."""
+    """Fine-tuning. `base_model` may carry a source, as in `job:<model_id>`; a bare name is torchvision's.
+
+    `fine_tune_layers`: how many of its last blocks are trained, 0 for the head alone. `input_shape`, of true images for a
+    vision network: [channels, height, width].
+    """
 
     base_model: Annotated[str, Field(min_length=1, max_length=512)] = "resnet50"
     fine_tune_layers: Annotated[int, Field(ge=0, le=10_000)] | Literal["auto"] = 3
@@ -103,6 +111,7 @@ class TransferLearningRequested(TrainingRequested):
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = None
     weights: Literal["pretrained", "random"] = "pretrained"
+    input_shape: Shape | None = None
 
 
 class EnsembleRequested(JobRequested):

@@ -40,6 +40,7 @@ HANDLERS: dict[JobKind, HandlerSpec] = {
         ),
     ),
     JobKind.DEEP_LEARNING: HandlerSpec("handlers.deep_learning.handler:run", preload=_NETWORKS),
+    JobKind.TRANSFER_LEARNING: HandlerSpec("handlers.transfer_learning.handler:run", preload=_NETWORKS),
 }
 
 #: What the agent for uploads is called; all others are called as their kind.

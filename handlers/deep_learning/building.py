@@ -1,40 +1,13 @@
 """From a request and training rows to a network with random weights, of a size that suits them."""
 
-import math
 from typing import Any
 
 import torch
 
-from events.errors import ReasonCode
 from events.requests import DeepLearningRequested
-from handlers.contract import JobRefused
 from handlers.networks.network import Network, build
 from handlers.training.layout import fit_layout
 from handlers.training.rows import Rows
-
-#: [channels, length], or [channels, height, width]: what each architecture reads.
-_PLANE, _SERIES = 3, 2
-
-
-def check_shape(request: DeepLearningRequested, n_columns: int) -> None:
-    """Whether `input_shape` can be.
-
-    Raises:
-        JobRefused: `invalid_field`.
-    """
-    shape = request.input_shape
-    if shape is None:
-        return
-    wanted = _PLANE if request.architecture == "cnn_2d" else _SERIES
-    if len(shape) != wanted:
-        told = "[channels, height, width]" if wanted == _PLANE else "[channels, length]"
-        raise JobRefused(ReasonCode.INVALID_FIELD, f"input_shape of {request.architecture} is {told}: send that")
-    if (product := math.prod(shape)) != n_columns:
-        raise JobRefused(
-            ReasonCode.INVALID_FIELD,
-            f"input_shape {shape} has {product:,} values, the dataset has {n_columns:,} feature columns: send one "
-            "whose product is that number, or name feature_columns, in the order of the shape",
-        )
 
 
 def new_network(request: DeepLearningRequested, rows: Rows) -> Network:

@@ -9,10 +9,11 @@ from handlers.numbers import numbers
 from handlers.objectives import objective
 from handlers.preparation import Prepared, prepare
 from handlers.provenance import Clock
+from handlers.shapes import IMAGE, SERIES, check_shape
 from handlers.training.fit import fit
 from handlers.training.settings import Settings
 
-from .building import check_shape, new_network
+from .building import new_network
 
 
 def run(request: DeepLearningRequested, inputs: Inputs, out: Outputs, report: Report) -> Result:
@@ -27,8 +28,8 @@ def run(request: DeepLearningRequested, inputs: Inputs, out: Outputs, report: Re
     torch.set_num_threads(inputs.limits.cpus)
     report(0, "Reading the dataset")
     prepared = prepare(request, inputs, clock)
-    check_shape(request, prepared.problem.X.shape[1])
     table, rows = numbers(prepared)
+    check_shape(request.input_shape, rows.X.shape[1], IMAGE if request.architecture == "cnn_2d" else SERIES)
     settings = _settings(request, prepared)
     with clock("build"):
         report(2, f"Building {request.architecture} for {rows.X.shape[1]} features")

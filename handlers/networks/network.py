@@ -114,6 +114,10 @@ def encoder_class(name: str) -> Any:
     Raises:
         ValueError: none is.
     """
+    if name == "vision":  # brings a library of its own
+        from .vision import VisionEncoder
+
+        return VisionEncoder
     from .aligned import Aligned
     from .cnn_1d import Cnn1d
     from .cnn_2d import Cnn2d

@@ -8,29 +8,33 @@ from .rows import Rows
 
 #: Shares of the deep path that are tried.
 _MIXES = tuple(step / 10 for step in range(11))
-#: Where no rows validate, both paths count alike.
-_UNKNOWN = 0.5
+_EVEN = 0.5
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows) -> float:
-    """The share with the lowest mean loss, or 0 where that is not clearly lower than the linear path's own.
+    """The deep path's share: none where it is not clearly of use, else the most even one that is not clearly worse.
 
-    Clearly: by more than one standard error of the difference, row by row. Of a hundred validation rows a lucky network
-    would otherwise take a share that its mistakes on new rows do not deserve: the rule of one standard error of Breiman
-    et al. (1984), «Classification and Regression Trees».
+    Clearly: by more than one standard error of the difference in loss, row by row. Of a hundred validation rows a lucky
+    path would otherwise take a share that its mistakes on new rows do not deserve: the rule of one standard error of
+    Breiman et al. (1984), «Classification and Regression Trees». Paths that count alike err least together.
 
     Args:
         linear_said, deep_said: (m, k) logits, or (m, 1) values, about the m validation rows.
         y: (m,) class codes, or values in the same unit.
     """
     if not len(y):
-        return _UNKNOWN
+        return _EVEN
     losses = {mix: _losses((1 - mix) * linear_said + mix * deep_said, y, rows) for mix in _MIXES}
     best = min(_MIXES, key=lambda mix: float(losses[mix].mean()))
-    gain = losses[0.0] - losses[best]
-    return best if gain.mean() > gain.std() / np.sqrt(len(gain)) else 0.0
+    close = [mix for mix in _MIXES if not _clearly_worse(losses[mix], losses[best])]
+    return 0.0 if 0.0 in close else min(close, key=lambda mix: abs(mix - _EVEN))
+
+
+def _clearly_worse(losses: Floats, best: Floats) -> bool:
+    lost = losses - best
+    return bool(lost.mean() > lost.std() / np.sqrt(len(lost)))
 
 
 def _losses(said: Floats, y: Any, rows: Rows) -> Floats:
