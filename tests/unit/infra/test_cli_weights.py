@@ -131,7 +131,8 @@ def test_all_known_names_need_no_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_looking_at_names_imports_neither_torch_nor_a_client() -> None:
     code = (
         "import sys; from handlers.transfer_learning.base_models import parse; parse('resnet50');"
-        "import infra.cli.weights, infra.storage.weights_cache; print({'torch', 'httpx', 'torchvision', 'timm'} & set(sys.modules))"
+        "import infra.cli.weights, infra.storage.weights_cache;"
+        "print({'torch', 'httpx', 'torchvision', 'timm'} & set(sys.modules))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[3])
     assert ran.stdout.strip() == "set()", ran.stderr
