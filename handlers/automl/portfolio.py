@@ -138,6 +138,9 @@ def _careful(family: str, config: dict[str, Any], problem_type: ProblemType, see
     if family == "NN_TORCH":
         # Its trials would start a cluster of Ray's own, sockets and all, where Ray is installed.
         config["ag_args"] = {**config.get("ag_args", {}), "hyperparameter_tune_kwargs": None}
+    if family in ("LR", "NN_TORCH"):
+        # Of an odd number of rows the median of a column is a cell of one of them.
+        config["proc.impute_strategy"] = "mean"
     if family == "LR":
         config["proc.skew_threshold"] = None  # as the next, and no column's skewness is reckoned
     if family == "NN_TORCH":
