@@ -3,13 +3,14 @@
     python -m benchmarks networks [--seeds 10] [--tables digits,khan] [--arms lstm,linear] [--seconds 30] [--jobs 2]
 
 The networks are asked for as {dataset_id, target_column, architecture} with all defaults (true sequences and images
-with their input_shape), AutoML as `good` with --seconds. Each run is a process of its own with one core; ten seeds
+with their input_shape), AutoML as `good` with --seconds. Seconds are those that the run's own core works for it, so that
+AutoML gets its share on a busy machine, too. Each run is a process of its own with one core; ten seeds
 give other training and test rows. Runs are kept in benchmarks/.cache/networks, so that an interrupted table goes on
 where it was; --fresh throws away networks' runs that other code made, --report only prints what is there.
 
 Printed: mean scores on the test rows, differences to the linear model and to AutoML with 95 % intervals from 5,000
-paired resamples of test rows within each seed, the median of the seconds a whole job took, and whether the demanded
-bound holds: every architecture above −3 points on pbmc68k and khan, above 0 on digits and the time series.
+paired resamples of test rows within each seed, the median of the seconds that a whole job worked, and whether the
+demanded bound holds: every architecture above −3 points on pbmc68k and khan, above 0 on digits and the time series.
 """
 
 import argparse
@@ -127,7 +128,7 @@ def _print(title: str, measure: Measure, found: dict[str, dict[str, dict[int, An
     print(f"\n{title}: means over seeds, differences with 95 % intervals; positive: better")
     print(
         f"{'table':14}{'arm':12}{'seeds':>6}{'score':>9}   {'to the linear model':27}{'to AutoML':27}"
-        f"{'seconds':>8}  {'bound' if measure is points else ''}"
+        f"{'core s':>8}  {'bound' if measure is points else ''}"
     )
     for table, arms in found.items():
         for arm, runs in arms.items():

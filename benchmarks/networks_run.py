@@ -37,6 +37,7 @@ def main(table: str, seed: str, arm: str, seconds: str, file: str) -> None:
     import torch
 
     torch.set_num_threads(1)
+    _count_seconds_of_the_core()
     asked = {"dataset_id": "d", "target_column": "target", "seed": int(seed)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -55,14 +56,21 @@ def main(table: str, seed: str, arm: str, seconds: str, file: str) -> None:
     keep(Path(file), record | {"y": predictions.y.tolist(), "said": as_said(predictions), "code": code()})
 
 
+def _count_seconds_of_the_core() -> None:
+    """For this process a second is one that its core works for it: AutoML's limit means the same on a busy machine."""
+    started = time.time() - time.process_time()
+    time.time = lambda: started + time.process_time()
+    time.monotonic = time.process_time
+
+
 def _linear(_request: Any, _dataset: DatasetFile, problem: Problem, _folder: Path) -> tuple[Predictions, Any]:
     from handlers.baselines import fit_plain
 
     parts, X, y = problem.split(), problem.X, problem.y
     n_classes = None if problem.classes is None else len(problem.classes)
-    begun = time.monotonic()
+    begun = time.process_time()
     plain = fit_plain(X.iloc[parts.train], y[parts.train], X.iloc[parts.test], y[parts.test], n_classes)
-    return plain.predictions, {"seconds": time.monotonic() - begun}
+    return plain.predictions, {"seconds": time.process_time() - begun}
 
 
 def _automl(request: Any, dataset: DatasetFile, problem: Problem, folder: Path) -> tuple[Predictions, Any]:
@@ -76,14 +84,14 @@ def _network(request: Any, dataset: DatasetFile, problem: Problem, folder: Path)
 def _handled(
     handler: str, artifact: str, request: Any, dataset: DatasetFile, problem: Problem, folder: Path
 ) -> tuple[Predictions, Any]:
-    """What the artifact that the handler leaves says about the test rows; `seconds` are those of the whole job."""
+    """What the artifact that the handler leaves says about the test rows; `seconds` are those of the whole job, on its core."""
     run = importlib.import_module(handler).run
     out = Outputs(folder / "out", folder / "keep")
     out.directory.mkdir()
     out.keep.mkdir()
-    begun = time.monotonic()
+    begun = time.process_time()
     result = run(request, Inputs(dataset, limits=Limits(cpus=1)), out, Silent())
-    seconds = time.monotonic() - begun
+    seconds = time.process_time() - begun
     test = problem.split().test
     predictions = importlib.import_module(artifact).predict(out.model, problem.X.iloc[test], problem.y[test], problem)
     return predictions, {"seconds": seconds, "record": result.record, "summary": result.summary}
