@@ -66,7 +66,8 @@ def _made_of(model: dict[str, Any]) -> str:
 def print_results(results: dict[str, Any], settings: "Settings") -> None:
     """A model for a person: every score with its interval beside the baseline's, and where its files are."""
     baseline = results["baseline"]
-    kind = dict.fromkeys((results["model_type"], _made_of(results), results["problem_type"]))
+    known = [] if results["model_type"] == "automl" else [results["architecture"]]
+    kind = (results["model_type"], *known, results["problem_type"])
     typer.echo(f"\n{results['model_name']}  ({', '.join(kind)})")
     typer.echo(f"{rows_told(results)}\n")
     rows = (

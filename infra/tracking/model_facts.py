@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from events.outcomes import ModelCompleted
 from infra.tracking.names import key
@@ -38,14 +38,14 @@ def curves_of(fact: ModelCompleted) -> dict[str, list[tuple[int, float]]]:
     for entry in told if isinstance(told, list) else []:
         known = entry if isinstance(entry, Mapping) else {}
         epoch = known.get("epoch")
-        if isinstance(epoch, int):
+        if _is_number(epoch) and float(epoch).is_integer():
             numbers = {name: value for name, value in known.items() if name != "epoch" and _is_number(value)}
             for name, value in finite({key("history", name): value for name, value in numbers.items()}).items():
-                curves[name].append((epoch, value))
+                curves[name].append((int(epoch), value))
     return dict(curves)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

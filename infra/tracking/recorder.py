@@ -144,6 +144,9 @@ class Recorder:
         await self._tell_words(fact.job_id)
         run = await self._write(lambda: self._described(fact))
         run_id = run.info.run_id
+        curves = curves_of(fact)
+        if curves and TRACED not in run.data.tags:
+            await self._write(lambda: self._runs.trace(run, curves, fact.created_at))
         registered = await self._write(
             lambda: self._versions.register(fact, run_id, lambda: source_of(self._store, fact, run_id))
         )
@@ -157,9 +160,6 @@ class Recorder:
             )
             await self._outcomes.publish(Topic.MODELS, registered_event(news, told.found.event, told.record.place.time))
             await self._write(lambda: self._versions.told(registered))
-        curves = curves_of(fact)
-        if curves and TRACED not in run.data.tags:
-            await self._write(lambda: self._runs.trace(run, curves, fact.created_at))
         if fact.pictures and "pictures" not in run.data.tags:
             await self._pictures(fact, run)
 

@@ -18,7 +18,7 @@ from infra.tracking.tracking_store import TrackingStore
 EPOCHS = 500
 HISTORY = [
     {
-        "epoch": epoch,
+        "epoch": float(epoch),  # as a handler tells it that rounds all its numbers
         "train_loss": 1 / epoch,
         "validation_loss": 2 / epoch,
         "validation_score": 1 - 1 / epoch,
@@ -110,7 +110,14 @@ async def test_a_curve_that_was_cut_is_completed_and_never_doubled(
         None,
         "none",
         [],
-        [None, 3, {"train_loss": 1.0}, {"epoch": "first", "train_loss": 1.0}, {"epoch": 1, "train_loss": "low"}],
+        [
+            None,
+            3,
+            {"train_loss": 1.0},
+            {"epoch": "first", "train_loss": 1.0},
+            {"epoch": 0.5, "train_loss": 1.0},
+            {"epoch": 1, "train_loss": "low"},
+        ],
     ],
 )
 async def test_a_newer_writers_history_harms_nobody(house: Recording, store: TrackingStore, history: Any) -> None:
