@@ -3,10 +3,10 @@
     python -m benchmarks networks [--seeds 10] [--tables digits,khan] [--arms lstm,linear] [--seconds 30] [--jobs 2]
 
 The networks are asked for as {dataset_id, target_column, architecture} with all defaults (true sequences and images
-with their input_shape), AutoML as `good` with --seconds. Seconds are those that the run's own core works for it, so that
-AutoML gets its share on a busy machine, too. Each run is a process of its own with one core; ten seeds
-give other training and test rows. Runs are kept in benchmarks/.cache/networks, so that an interrupted table goes on
-where it was; --fresh throws away networks' runs that other code made, --report only prints what is there.
+with their input_shape), AutoML as `good` with --seconds. Each run is a process of its own with one core; ten seeds give
+other training and test rows. Seconds are those that the run's own core works for it, AutoML's limit too: so it gets its
+share on a busy machine. Runs are kept in benchmarks/.cache/networks, so that an interrupted table goes on where it was;
+--fresh makes networks' runs again that other code made, --report only prints what is there.
 
 Printed: mean scores on the test rows, differences to the linear model and to AutoML with 95 % intervals from 5,000
 paired resamples of test rows within each seed, the median of the seconds that a whole job worked, and whether the

@@ -84,7 +84,7 @@ def _network(request: Any, dataset: DatasetFile, problem: Problem, folder: Path)
 def _handled(
     handler: str, artifact: str, request: Any, dataset: DatasetFile, problem: Problem, folder: Path
 ) -> tuple[Predictions, Any]:
-    """What the artifact that the handler leaves says about the test rows; `seconds` are those of the whole job, on its core."""
+    """What the artifact that the handler leaves says about the test rows; `seconds`: the core's, for all of the job."""
     run = importlib.import_module(handler).run
     out = Outputs(folder / "out", folder / "keep")
     out.directory.mkdir()
