@@ -1,6 +1,6 @@
 """A table as numbers: gaps take the median, dates become days, categories one column each.
 
-What it keeps of the training rows are medians, and categories that stand in two rows or more.
+What it keeps of the training rows are the middles of columns, and categories that stand in two rows or more.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class TableEncoder:
     names: list[str]
 
     def fit(self, X: pd.DataFrame) -> "TableEncoder":
-        """Learns medians and categories of X (n, any).
+        """Learns the middles and categories of X (n, any).
 
         Raises:
             ValueError: no column can be used, or two have the same name.
@@ -41,7 +41,7 @@ class TableEncoder:
         # Text without categories, such as ids, is of no use: later tables need not have it.
         used = [place for place in range(len(kinds)) if texts.get(place, True)]
         self._settle([columns[i] for i in used], [kinds[i] for i in used], np.zeros(0), [*filter(None, texts.values())])
-        self._medians = _medians(self._numbers(X if len(used) == len(columns) else X.iloc[:, used]))
+        self._middles = _middles(self._numbers(X if len(used) == len(columns) else X.iloc[:, used]))
         if not self.names:
             raise ValueError("no column can be used")
         return self
@@ -54,7 +54,7 @@ class TableEncoder:
         """
         table = self._own_columns(X)
         numbers = self._numbers(table)
-        numbers = np.where(np.isfinite(numbers), numbers, self._medians)
+        numbers = np.where(np.isfinite(numbers), numbers, self._middles)
         shown = [_shown(table.iloc[:, place], self._categories[i]) for i, place in enumerate(self._texts)]
         return np.hstack([numbers, *shown]).astype(np.float64, copy=False)
 
@@ -63,7 +63,7 @@ class TableEncoder:
         return {
             "columns": self.columns,
             "kinds": self._kinds,
-            "medians": self._medians.tolist(),
+            "middles": self._middles.tolist(),
             "categories": self._categories,
         }
 
@@ -76,19 +76,19 @@ class TableEncoder:
         """
         try:
             columns, kinds, categories = list(told["columns"]), list(told["kinds"]), list(map(list, told["categories"]))
-            medians = np.array(told["medians"], dtype=np.float64)
+            middles = np.array(told["middles"], dtype=np.float64)
         except (KeyError, TypeError) as error:
             raise ValueError("not what a table encoder tells of itself") from error
         encoder = cls()
-        encoder._settle(columns, kinds, medians, categories)
+        encoder._settle(columns, kinds, middles, categories)
         shapes = ((len(columns),), (len(encoder._measured),), (len(encoder._texts),))
-        if shapes != ((len(kinds),), medians.shape, (len(categories),)) or not set(kinds) <= {NUMBER, DATE, TEXT}:
+        if shapes != ((len(kinds),), middles.shape, (len(categories),)) or not set(kinds) <= {NUMBER, DATE, TEXT}:
             raise ValueError("what the table encoder tells of itself does not fit together")
         return encoder
 
-    def _settle(self, columns: list[str], kinds: list[str], medians: Floats, categories: list[list[str]]) -> None:
+    def _settle(self, columns: list[str], kinds: list[str], middles: Floats, categories: list[list[str]]) -> None:
         self.columns, self._kinds = columns, kinds
-        self._medians, self._categories = medians, categories
+        self._middles, self._categories = middles, categories
         self._measured = [place for place, kind in enumerate(kinds) if kind != TEXT]
         self._texts = [place for place, kind in enumerate(kinds) if kind == TEXT]
         made = [
@@ -131,20 +131,19 @@ def _kind(dtype: Any) -> str:
     return DATE if types.is_datetime64_any_dtype(dtype) else TEXT
 
 
-def _medians(numbers: Floats) -> Floats:
-    """Of the finite values in each column; 0 where there is none."""
-    medians = np.zeros(numbers.shape[1])
-    gap_free = np.isfinite(numbers).all(axis=0)
-    if len(numbers) and gap_free.any():
-        medians[gap_free] = np.median(numbers[:, gap_free], axis=0)
-    # Gaps last, the middle of the others next: numpy's own way around gaps goes column by column.
-    rest = numbers[:, ~gap_free]
-    ordered = np.sort(np.where(np.isfinite(rest), rest, np.nan), axis=0)
+def _middles(numbers: Floats) -> Floats:
+    """Of the finite values in each column the mean of the two or three in the middle; 0 where there are fewer.
+
+    Not the median: of an odd number of rows that is a row's own value, which no artifact may hold.
+    """
+    middles = np.zeros(numbers.shape[1])
+    # Gaps last: numpy's own way around gaps goes column by column.
+    ordered = np.sort(np.where(np.isfinite(numbers), numbers, np.nan), axis=0)
     counts = np.isfinite(ordered).sum(axis=0)
-    for at, place in enumerate(np.flatnonzero(~gap_free)):
-        if counts[at]:
-            medians[place] = ordered[[(counts[at] - 1) // 2, counts[at] // 2], at].mean()
-    return medians
+    for count in np.unique(counts[counts > 1]):
+        chosen = counts == count
+        middles[chosen] = ordered[(count - 1) // 2 - count % 2 : count // 2 + count % 2 + 1, chosen].mean(axis=0)
+    return middles
 
 
 def _measured(values: "pd.Series[Any]", name: str, kind: str) -> Floats:
