@@ -55,6 +55,12 @@ def models(
     print_table(("model", "name", "what", "dataset", "target", "score", "made"), rows, if_empty="No models yet.")
 
 
+def from_scratch(results: dict[str, Any]) -> dict[str, Any]:
+    """What the same network without its base model scored on the same test rows; empty where none was trained."""
+    told = (results.get("hyperparameters") or {}).get("from_scratch")
+    return told if isinstance(told, dict) else {}
+
+
 def _made_of(model: dict[str, Any]) -> str:
     """`automl`, or a network's architecture, in a word or two for a list."""
     told = str(model.get("architecture") or "")  # an older API does not tell
@@ -70,15 +76,18 @@ def print_results(results: dict[str, Any], settings: "Settings") -> None:
     kind = (results["model_type"], *known, results["problem_type"])
     typer.echo(f"\n{results['model_name']}  ({', '.join(kind)})")
     typer.echo(f"{rows_told(results)}\n")
+    scratch = from_scratch(results)
     rows = (
         (
             f"{name} *" if name == results["primary_metric"] else name,
             with_interval(results["metrics"], results["intervals"], name),
             with_interval(baseline["metrics"], baseline["intervals"], name),
+            *([with_interval(scratch, {}, name)] if scratch else []),
         )
         for name in results["metrics"]
     )
-    print_table(("on test rows", "model [95 % interval]", f"baseline: {baseline['name']}"), rows, if_empty="No scores.")
+    columns = ("on test rows", "model [95 % interval]", f"baseline: {baseline['name']}")
+    print_table((*columns, "from scratch") if scratch else columns, rows, if_empty="No scores.")
     typer.echo(f"\n* {verdict(results)}")
     for warning in results["warnings"]:
         typer.echo(f"! {warning}")

@@ -67,6 +67,7 @@ class ReportData:
     data: tuple[Fact, ...]
     model: tuple[Fact, ...]
     primary: Metric
+    compared: str
     leaderboard: tuple[Member, ...]
     n_more_members: int
     loading: tuple[Snippet, ...]
@@ -79,6 +80,10 @@ class ReportData:
     @property
     def has_learning_curve(self) -> bool:
         return any(picture.name == "learning_curve" for picture in self.pictures)
+
+    @property
+    def has_weights(self) -> bool:
+        return any(member.weight for member in self.leaderboard)
 
 
 def report_data(
@@ -109,6 +114,7 @@ def report_data(
         data=tuple(about_data(results, dataset)),
         model=tuple(about_model(results)),
         primary=metric(results["primary_metric"]),
+        compared=_compared(results),
         leaderboard=tuple(_members(members[:MOST_MEMBERS], results)),
         n_more_members=max(0, len(members) - MOST_MEMBERS),
         loading=tuple(loading(results, place)),
@@ -145,6 +151,12 @@ def _ahead(results: Mapping[str, Any]) -> str:
 def _intervals_note(group: str | None) -> str:
     unit = f"each «{short(group)}» counts as one observation" if group else "each row counts as one observation"
     return f"Below each score: its 95 % interval, for which {unit}."
+
+
+def _compared(results: Mapping[str, Any]) -> str:
+    """What a leaderboard holds."""
+    searched = results["model_type"] == "automl"
+    return "Models of the search, best first" if searched else "Networks that were trained to choose and to compare"
 
 
 def _members(members: list[dict[str, Any]], results: Mapping[str, Any]) -> Iterable[Member]:

@@ -75,6 +75,10 @@ def about_model(results: Mapping[str, Any]) -> Iterable[Fact]:
             yield Fact("Positive class", classes[1])
     yield Fact("Best of the search" if results["model_type"] == "automl" else "Architecture", results["architecture"])
     yield from _about_epochs(results.get("plan") or {})
+    scratch = (results.get("hyperparameters") or {}).get("from_scratch") or {}
+    if results["primary_metric"] in scratch:
+        told = f"{metric(results['primary_metric']).in_a_sentence} {figure(scratch[results['primary_metric']])}"
+        yield Fact("The same network from scratch", f"{told} on the test rows")
     if environment.get("n_features"):
         yield Fact("Columns it could learn from", figure(environment["n_features"]))
     if results.get("validation_score") is not None:

@@ -177,6 +177,12 @@ def test_a_network_is_listed_by_its_architecture(api: FakeApi) -> None:
     assert cnn.split()[:4] == ["52f2c97a-1111", "DeepLearning_52f2c97a", "cnn_1d", "tumours"]
     assert "a name that is longer than anyb… " in long
     assert "AutoML_12345678  (automl, binary)" in call("models", "m1").stdout
+    assert "from scratch" not in call("models", "m1").stdout
+    api.answers["/api/ml/models/m1/results"] = [
+        (200, {**MODEL, "hyperparameters": {"from_scratch": {"auroc": 0.8125}}})
+    ]
+    (line,) = [line for line in call("models", "m1").stdout.splitlines() if line.startswith("auroc *")]
+    assert line.split()[-2:] == ["0.9", "0.8125"]
     assert "DeepLearning_52f2c97a  (deep_learning, cnn_1d, binary)" in call("models", "52f2c97a-1111").stdout
 
 

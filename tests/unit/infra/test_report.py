@@ -219,7 +219,9 @@ def test_what_is_not_known_is_not_there() -> None:
 
 def test_a_network_tells_how_it_was_trained() -> None:
     told = results(
-        model_type="transfer_learning", architecture="transformer, the last 2 blocks trained on", leaderboard=[],
+        model_type="transfer_learning", architecture="transformer, the last 2 blocks trained on",
+        leaderboard=[{"name": "from scratch", "validation_score": 0.31, "fit_seconds": None}],
+        hyperparameters={"from_scratch": {"log_loss": 0.456}},
         plan={"version": 1, "kind": "network", "epochs_run": 37, "best_epoch": 25},
     )  # fmt: skip
     told["training_config"] = {
@@ -230,6 +232,8 @@ def test_a_network_tells_how_it_was_trained() -> None:
     text = Page(page(told, Pictures((curve,)))).text
     for sentence in (
         "Kind transfer learning", "Architecture transformer, the last 2 blocks trained on",
+        "The same network from scratch log-loss 0.456 on the test rows",
+        "Networks that were trained to choose and to compare, by log-loss", "from scratch 0.310 –",
         "Epochs trained 37; kept as after epoch 25", "Started from job:m-1", "Layers that learned on auto",
         "Weights to begin with pretrained", "Epochs at most 50", "Learning rate 0.002",
         "train it again and compare every number", "the learning curve from averages over many rows",
@@ -238,7 +242,7 @@ def test_a_network_tells_how_it_was_trained() -> None:
     ):  # fmt: skip
         assert sentence in text, sentence
     assert "Best of the search" not in text
-    assert "Leaderboard" not in text
+    assert "Weight:" not in text
     assert "test rows" not in curve.alt
     told["model_type"] = "deep_learning"
     told["training_config"] = {**told["training_config"], "architecture": "cnn_1d", "input_shape": [6, 100]}
