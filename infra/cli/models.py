@@ -1,5 +1,6 @@
 """Models: the list, and one with its scores beside a baseline's."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,7 +64,8 @@ def from_scratch(results: dict[str, Any]) -> dict[str, Any]:
 
 def _made_of(model: dict[str, Any]) -> str:
     """`automl`, or a network's architecture, in a word or two for a list."""
-    told = str(model.get("architecture") or "")  # an older API does not tell
+    # An older API does not tell; of a base model's id the beginning is enough.
+    told = re.sub(r"(job:[^-\s]{8})[\w.-]+", r"\1", str(model.get("architecture") or ""))
     if model["model_type"] == "automl" or not told:
         return str(model["model_type"])
     return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"

@@ -105,8 +105,6 @@ class Recipes:
         """Of a kind that no worker can do yet."""
         kind, data = self._rng.choice(
             [
-                ("deep-learning", {"dataset_id": DATASET, "target_column": "outcome", "architecture": "lstm"}),
-                ("transfer-learning", {"dataset_id": DATASET, "target_column": "outcome"}),
                 ("ensemble", {"model_ids": ["a", "b"], "method": "voting"}),
                 ("explanation", {"model_id": "a", "method": "shap"}),
             ]

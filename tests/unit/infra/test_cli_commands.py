@@ -168,14 +168,18 @@ LONG = {**MODEL, "model_id": "52f2c97a-1111", "model_name": "AutoML_52f2c97a"}
 
 def test_a_network_is_listed_by_its_architecture(api: FakeApi) -> None:
     network = {**LONG, "model_type": "deep_learning", "architecture": "cnn_1d", "model_name": "DeepLearning_52f2c97a"}
-    named = {**network, "model_id": "m2", "architecture": "a name that is longer than anybody reads in a list"}
+    named = {
+        **network,
+        "model_id": "m2",
+        "architecture": "job:92d2ff64-67b2-5c43-86fd (cnn_1d), longer than anybody reads",
+    }
     api.answers["/api/ml/models/list"] = [(200, {"items": [MODEL, network, named], "next": None})]
     api.answers["/api/ml/models/m1/results"] = [(200, MODEL)]
     api.answers["/api/ml/models/52f2c97a-1111/results"] = [(200, network)]
     automl, cnn, long = call("models").stdout.splitlines()[1:]
     assert automl.split()[:3] == ["m1", "AutoML_12345678", "automl"]
     assert cnn.split()[:4] == ["52f2c97a-1111", "DeepLearning_52f2c97a", "cnn_1d", "tumours"]
-    assert "a name that is longer than anyb… " in long
+    assert "job:92d2ff64 (cnn_1d), longer t… " in long
     assert "AutoML_12345678  (automl, binary)" in call("models", "m1").stdout
     assert "from scratch" not in call("models", "m1").stdout
     api.answers["/api/ml/models/m1/results"] = [
