@@ -1,12 +1,13 @@
 """Five network architectures and AutoML against the linear model, on six real tables.
 
-    python -m benchmarks networks [--seeds 10] [--tables digits,khan] [--arms lstm,linear] [--seconds 30] [--jobs 2]
+    python -m benchmarks networks [--seeds 10] [--tables digits,khan] [--arms lstm,linear] [--jobs 2]
 
 The networks are asked for as {dataset_id, target_column, architecture} with all defaults (true sequences and images
-with their input_shape), AutoML as `good` with --seconds. Each run is a process of its own with one core; ten seeds give
-other training and test rows. Seconds are those that the run's own core works for it, AutoML's limit too: so it gets its
-share on a busy machine. Runs are kept in benchmarks/.cache/networks, so that an interrupted table goes on where it was;
---fresh makes networks' runs again that other code made, --report only prints what is there.
+with their input_shape), AutoML as `good` with --seconds 30, for the first --automl-seeds 5 of the --seeds 10. A seed
+gives other training and test rows. Each run is a process of its own on one core. Seconds are those that the core works
+for it, AutoML's limit too: so it gets its share on a busy machine. Runs are kept in benchmarks/.cache/networks, so that
+an interrupted table goes on where it was; --fresh makes networks' runs again that other code made, --report only prints
+what is there.
 
 Printed: mean scores on the test rows, differences to the linear model and to AutoML with 95 % intervals from 5,000
 paired resamples of test rows within each seed, the median of the seconds that a whole job worked, and whether the
@@ -16,7 +17,6 @@ demanded bound holds: every architecture above −3 points on pbmc68k and khan, 
 import argparse
 import json
 import os
-import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ from events.requests import DeepLearningRequested
 
 from .automl_job import ONE_CORE
 from .networks_data import TABLES
-from .networks_run import code
+from .networks_run import apart, code
 from .paired import Measure, differences, interval, loss, points
 from .wheels import CACHE
 
@@ -39,7 +39,6 @@ ARMS = ("linear", "automl", *ARCHITECTURES)
 #: osu_leaf only by name: its series are four times as long.
 _USUAL = tuple(name for name in TABLES if name != "osu_leaf")
 _KEPT = CACHE / "networks"
-_LONGEST_RUN_S = 3600
 _MEASURES: dict[str, Measure] = {
     "points (1 % of accuracy, 0.01 of R²)": points,
     "log-loss (RMSE in standard deviations for tecator)": loss,
@@ -51,7 +50,13 @@ Runs = list[dict[str, Any]]
 def main() -> None:
     asked = _asked()
     if not asked.report:
-        wanted = [(table, seed, arm) for seed in range(asked.seeds) for table in asked.tables for arm in asked.arms]
+        wanted = [
+            (table, seed, arm)
+            for seed in range(asked.seeds)
+            for table in asked.tables
+            for arm in asked.arms
+            if seed < _n_seeds(arm, asked)
+        ]
         _carry_out([run for run in wanted if not _is_there(*run, asked)], asked)
     found = {table: {arm: _read(table, arm, asked) for arm in asked.arms} for table in asked.tables}
     for title, measure in _MEASURES.items():
@@ -62,6 +67,7 @@ def main() -> None:
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Networks and AutoML against the linear model.")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--automl-seeds", type=int, default=5, help="AutoML takes longer than all the others together")
     parser.add_argument("--tables", type=_names(TABLES), default=list(_USUAL), help=", ".join(TABLES))
     parser.add_argument("--arms", type=_names(ARMS), default=list(ARMS), help=", ".join(ARMS))
     parser.add_argument("--seconds", type=int, default=30, help="AutoML's time limit")
@@ -69,6 +75,10 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="make networks' runs again that other code made")
     parser.add_argument("--report", action="store_true", help="run nothing, print what is there")
     return parser.parse_args()
+
+
+def _n_seeds(arm: str, asked: argparse.Namespace) -> int:
+    return int(min(asked.seeds, asked.automl_seeds) if arm == "automl" else asked.seeds)
 
 
 def _names(known: Any) -> Any:
@@ -94,6 +104,7 @@ def _is_there(table: str, seed: int, arm: str, asked: argparse.Namespace) -> boo
 
 def _carry_out(missing: list[tuple[str, int, str]], asked: argparse.Namespace) -> None:
     warnings.simplefilter("ignore")
+    os.environ |= ONE_CORE  # for the processes: their libraries read it
     for table in dict.fromkeys(table for table, *_ in missing):
         TABLES[table].read()  # Wheels are fetched here, once, and not by several runs at a time.
     with ThreadPoolExecutor(asked.jobs) as threads:
@@ -101,22 +112,15 @@ def _carry_out(missing: list[tuple[str, int, str]], asked: argparse.Namespace) -
 
 
 def _carry_out_one(asked: argparse.Namespace, run: tuple[str, int, str]) -> None:
-    """Starts the run's process and waits. What ends without an answer is told, and missing in the table."""
+    """What ends without an answer is told, and missing in the table."""
+    path = _kept(*run, asked)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    errors = path.with_suffix(".errors")
     table, seed, arm = run
-    path = _kept(table, seed, arm, asked)
     print(f"{table}, seed {seed}, {arm} …", file=sys.stderr, flush=True)
-    told = [table, str(seed), arm, str(asked.seconds), str(path)]
-    command = [sys.executable, "-m", "benchmarks.networks_run", *told]
-    try:
-        done = subprocess.run(
-            command, env={**os.environ, **ONE_CORE}, capture_output=True, text=True, timeout=_LONGEST_RUN_S
-        )
-    except subprocess.TimeoutExpired:
-        return print(f"{table}, seed {seed}, {arm}: not ended after {_LONGEST_RUN_S} s", file=sys.stderr, flush=True)
-    if done.returncode:
-        last = (done.stderr.strip() or "no word").splitlines()[-1]
-        print(f"{table}, seed {seed}, {arm}: failed ({done.returncode}), {last}", file=sys.stderr, flush=True)
-    return None
+    if not apart(table, seed, arm, asked.seconds, path, errors):
+        last = (errors.read_text().strip() or "no word").splitlines()[-1]
+        print(f"{table}, seed {seed}, {arm} failed: {last}", file=sys.stderr, flush=True)
 
 
 def _read(table: str, arm: str, asked: argparse.Namespace) -> dict[int, Any]:
@@ -172,10 +176,10 @@ def _bound(table: str, arm: str, to_linear: tuple[float, float, float] | None) -
 def _print_gaps(found: dict[str, dict[str, dict[int, Any]]], asked: argparse.Namespace) -> None:
     """What is missing, and whether runs of different code stand side by side."""
     missing = [
-        f"{table}/{arm}: {asked.seeds - len(runs)}"
+        f"{table}/{arm}: {_n_seeds(arm, asked) - len(runs)}"
         for table, arms in found.items()
         for arm, runs in arms.items()
-        if len(runs) < asked.seeds
+        if len(runs) < _n_seeds(arm, asked)
     ]
     if missing:
         print(f"\nmissing runs: {', '.join(missing)}")

@@ -1,16 +1,15 @@
-"""One run of the networks' table: a table, a seed, an arm; in a process of its own with one core.
+"""One run of the networks' table: a table, a seed, an arm; in a process of its own, forked from a warm one.
 
-    python -m benchmarks.networks_run TABLE SEED ARM SECONDS FILE
-
-FILE (JSON) is there only when all of it is. The seed gives the table other training and test rows (it enters in the
-place of the file's hash) and the model other random numbers.
+The seed gives the table other training and test rows (it enters in the place of the file's hash) and the model other
+random numbers.
 """
 
 import ast
 import hashlib
 import importlib
 import json
-import sys
+import multiprocessing
+import os
 import tempfile
 import time
 import warnings
@@ -19,33 +18,54 @@ from typing import Any
 
 import handlers
 from events.requests import AutomlRequested, DeepLearningRequested
+from events.topics import JobKind
 from handlers.contract import DatasetFile, Inputs, Limits, Outputs
 from handlers.datasets.problem import Problem
 from handlers.datasets.target import load_problem
 from handlers.metrics import Predictions
+from handlers.registry import HANDLERS
 
 from .automl_job import Silent
 from .networks_data import TABLES
 from .paired import as_said
 
+_LONGEST_RUN_S = 3600
 #: What decides a network's numbers: runs of different code are not to be mixed.
 ROOMS = ("networks", "training", "deep_learning")
 
 
-def main(table: str, seed: str, arm: str, seconds: str, file: str) -> None:
+def apart(table: str, seed: int, arm: str, seconds: int, file: Path, errors: Path) -> bool:
+    """Carries the run out in a process of its own; whether it left `file`. What it wrote of errors is in `errors`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *HANDLERS[JobKind.DEEP_LEARNING].preload])
+    process = context.Process(target=_run, args=(table, seed, arm, seconds, file, errors))
+    process.start()
+    process.join(_LONGEST_RUN_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        errors.write_text(f"not ended after {_LONGEST_RUN_S} s")
+    return process.exitcode == 0
+
+
+def _run(table: str, seed: int, arm: str, seconds: int, file: Path, errors: Path) -> None:
+    """`file` (JSON) is there only when all of it is."""
+    with errors.open("w") as told:
+        os.dup2(told.fileno(), 1)
+        os.dup2(told.fileno(), 2)
     warnings.simplefilter("ignore")
     import torch
 
     torch.set_num_threads(1)
     _count_seconds_of_the_core()
-    asked = {"dataset_id": "d", "target_column": "target", "seed": int(seed)}
+    asked = {"dataset_id": "d", "target_column": "target", "seed": seed}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         TABLES[table].read().to_parquet(folder / "data.parquet")
         digest = hashlib.sha256(f"{table}/{seed}".encode()).hexdigest()
         dataset = DatasetFile("d", folder / "data.parquet", "parquet", digest)
         if arm in ("linear", "automl"):
-            asked |= {"problem_type": TABLES[table].problem_type, "quality": "good", "time_limit": int(seconds)}
+            asked |= {"problem_type": TABLES[table].problem_type, "quality": "good", "time_limit": seconds}
             request: Any = AutomlRequested.model_validate(asked)
         else:
             asked |= {"architecture": arm, **TABLES[table].asked(arm)}
@@ -116,7 +136,3 @@ def keep(path: Path, run: dict[str, Any]) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps(run, default=str))
     part.replace(path)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
