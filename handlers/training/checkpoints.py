@@ -3,6 +3,7 @@
 import logging
 import pickle
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ log = logging.getLogger(__name__)
 #: Seconds between two checkpoints, and how many times its own cost at least.
 _EVERY_S = 2.0
 _TIMES_ITS_COST = 20
+#: What reading bytes may end in that are no checkpoint: torch tells of some damages by whatever its parser ran into.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
 
 
 class Checkpoints:
@@ -32,8 +44,12 @@ class Checkpoints:
         if not self._path.exists():
             return None
         try:
-            torch.load(self._path, weights_only=True, map_location="cpu")
-        except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+            with warnings.catch_warnings():  # of bytes that look strange to it
+                warnings.simplefilter("ignore")
+                told = torch.load(self._path, weights_only=True, map_location="cpu")
+            if not isinstance(told, dict) or not isinstance(told.get("lesson"), dict):
+                raise ValueError("it holds no lesson")
+        except _UNREADABLE as error:
             log.warning("a checkpoint cannot be read", extra={"error": repr(error)})
             self._path.unlink()
             return None

@@ -38,11 +38,13 @@ def solve(X: Floats, y: Floats, rows: Rows) -> tuple[Linear, Linear]:
         X: (n, p) scaled features of all training rows. y: their class codes, or values in deviations.
     """
     fit, validation = rows.fit, rows.validation
+    strengths = _STRENGTHS if rows.n_classes else _RIDGES
+    if not len(validation):  # nothing to choose by: neither by heart nor not at all
+        found = _solve(X[fit], y[fit], rows.n_classes, strengths[len(strengths) // 2])
+        return found, found
     best, best_loss = None, np.inf
-    for strength in _STRENGTHS if rows.n_classes else _RIDGES:
+    for strength in strengths:
         found = _solve(X[fit], y[fit], rows.n_classes, strength)
-        if not len(validation):
-            return found, found
         loss = _loss(found(X[validation]), y[validation], rows.n_classes)
         if best is None or loss < best_loss:
             best, best_loss = found, loss
@@ -58,6 +60,8 @@ def _solve(X: Floats, y: Floats, n_classes: int | None, strength: float) -> Line
     most = max(1000, _MOST_CELLS // max(1, X.shape[1]))
     if len(X) > most:
         chosen = np.linspace(0, len(X) - 1, most).astype(np.int64)
+        if n_classes is not None:  # a rare class may lie between
+            chosen = np.union1d(chosen, np.unique(y, return_index=True)[1])
         X, y = X[chosen], y[chosen]
     if X.shape[1] > len(X):
         left, lengths, directions = np.linalg.svd(X, full_matrices=False)
