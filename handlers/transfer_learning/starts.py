@@ -45,9 +45,9 @@ class Start:
         return Network(build_encoder(arguments), n_features, n_outputs, _DROPOUT)
 
     def _places(self) -> dict[str, torch.Tensor]:
-        """Buffers that say where which feature goes: they are no weights."""
+        """Buffers that say where which feature goes: no weights, as a transformer's own places are."""
         return {
             name: value
-            for name, value in self.encoder.state_dict().items()
+            for name, value in self.encoder.named_buffers()
             if name.rpartition(".")[2] in ("places", "cells", "gain", "offset")
         }
