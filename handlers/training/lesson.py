@@ -63,7 +63,9 @@ class Lesson(lightning.LightningModule):
             {"params": list(network.head.parameters()), "peak": asked.learning_rate},
             {"params": carried, "peak": asked.learning_rate * asked.slower},
         ]
-        return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, weight_decay=asked.weight_decay, fused=True)
+        return torch.optim.AdamW(
+            [g for g in groups if g["params"]], lr=0.0, weight_decay=asked.weight_decay, fused=True
+        )
 
     def train_dataloader(self) -> Any:
         return torch.utils.data.DataLoader(_OneEpoch(), batch_size=None)
