@@ -71,7 +71,7 @@ def fit(
     deep = lesson.said(rows.validation).double().numpy(force=True)
     network.to("cpu").eval()
     linear_said = while_choosing(scaled[rows.validation])
-    mix = best_mix(linear_said, deep, y[rows.validation], rows)
+    mix = best_mix(linear_said, deep, y[rows.validation], rows, trusted=settings.trusted)
     network.mix.fill_(mix)
     network.weight.copy_(torch.as_tensor(final.weight))
     network.bias.copy_(torch.as_tensor(final.bias))

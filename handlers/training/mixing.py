@@ -13,8 +13,10 @@ _EVEN = 0.5
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows) -> float:
+def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows, *, trusted: bool = False) -> float:
     """The deep path's share: none where it is not clearly of use, else the most even one that is not clearly worse.
+
+    A `trusted` deep path knows more than these rows (it was trained on others before): it need not show its use first.
 
     Clearly: by more than one standard error of the difference in loss, row by row. Of a hundred validation rows a lucky
     path would otherwise take a share that its mistakes on new rows do not deserve: the rule of one standard error of
@@ -29,7 +31,7 @@ def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows) -> floa
     losses = {mix: _losses((1 - mix) * linear_said + mix * deep_said, y, rows) for mix in _MIXES}
     best = min(_MIXES, key=lambda mix: float(losses[mix].mean()))
     close = [mix for mix in _MIXES if not _clearly_worse(losses[mix], losses[best])]
-    return 0.0 if 0.0 in close else min(close, key=lambda mix: abs(mix - _EVEN))
+    return 0.0 if 0.0 in close and not trusted else min(close, key=lambda mix: abs(mix - _EVEN))
 
 
 def _clearly_worse(losses: Floats, best: Floats) -> bool:

@@ -15,7 +15,8 @@ class Settings:
 
     `learning_rate` is that of new layers, at its peak; layers that come from elsewhere take `slower` times as much.
     `frozen`: how many of the encoder's blocks stay as they are. `metric` decides, also whether rare classes weigh more.
-    `mixup`: how far rows are blended in training, 0 for not at all.
+    `mixup`: how far rows are blended in training, 0 for not at all. `trusted`: the deep path was trained on other rows
+    before and need not show first that it is of use.
     """
 
     epochs: int
@@ -25,6 +26,7 @@ class Settings:
     metric: str
     frozen: int = 0
     slower: float = 1.0
+    trusted: bool = False
     weight_decay: float = 0.05
     label_smoothing: float = 0.05
     mixup: float = 0.4

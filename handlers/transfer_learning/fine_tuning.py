@@ -56,7 +56,8 @@ class FineTuning:
 
     def settings_at(self, depth: int) -> Settings:
         """How a fit that trains `depth` last blocks is done."""
-        return replace(self.settings, frozen=self.n_blocks - depth, slower=1.0 if self.start.is_random else _SLOWER)
+        frozen, carried = self.n_blocks - depth, not self.start.is_random
+        return replace(self.settings, frozen=frozen, slower=_SLOWER if carried else 1.0, trusted=carried)
 
     def _fit(self, network: Any, settings: Settings, name: str, what: str, begins: float, ends: float) -> Fitted:
         return fit(network, self.rows, settings, self.out, self.report, name=name, what=what, percents=(begins, ends))
