@@ -119,7 +119,7 @@ class Image(nn.Module):
         self.register_buffer("offset", torch.zeros(n_features))
 
     def restore(self, mean: torch.Tensor, spread: torch.Tensor) -> None:
-        """Makes true images of pixels that were scaled one by one, to mean 0 and deviation 1: scaled by channel instead.
+        """Makes true images of pixels that were scaled one by one, to deviation 1: scaled by channel instead.
 
         A pixel in a corner that hardly ever changes would else be as loud as one in the middle. `mean`, `spread`: (p,)
         means and deviations; a pixel that never changed was left in its own units. Features in a plane have units of
