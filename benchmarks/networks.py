@@ -44,8 +44,6 @@ _MEASURES: dict[str, Measure] = {
     "log-loss (RMSE in standard deviations for tecator)": loss,
 }
 
-Runs = list[dict[str, Any]]
-
 
 def main() -> None:
     asked = _asked()
@@ -59,6 +57,8 @@ def main() -> None:
         ]
         _carry_out([run for run in wanted if not _is_there(*run, asked)], asked)
     found = {table: {arm: _read(table, arm, asked) for arm in asked.arms} for table in asked.tables}
+    print(f"AutoML: good, {asked.seconds} s on one core, the first {_n_seeds('automl', asked)} of {asked.seeds} seeds;")
+    print("its differences to others are of the seeds that both have.")
     for title, measure in _MEASURES.items():
         _print(title, measure, found)
     _print_gaps(found, asked)
@@ -121,6 +121,8 @@ def _carry_out_one(asked: argparse.Namespace, run: tuple[str, int, str]) -> None
     if not apart(table, seed, arm, asked.seconds, path, errors):
         last = (errors.read_text().strip() or "no word").splitlines()[-1]
         print(f"{table}, seed {seed}, {arm} failed: {last}", file=sys.stderr, flush=True)
+    else:
+        errors.unlink()
 
 
 def _read(table: str, arm: str, asked: argparse.Namespace) -> dict[int, Any]:
@@ -130,10 +132,8 @@ def _read(table: str, arm: str, asked: argparse.Namespace) -> dict[int, Any]:
 
 def _print(title: str, measure: Measure, found: dict[str, dict[str, dict[int, Any]]]) -> None:
     print(f"\n{title}: means over seeds, differences with 95 % intervals; positive: better")
-    print(
-        f"{'table':14}{'arm':12}{'seeds':>6}{'score':>9}   {'to the linear model':27}{'to AutoML':27}"
-        f"{'core s':>8}  {'bound' if measure is points else ''}"
-    )
+    heads = f"{'seeds':>6}{'score':>9}   {'to the linear model':27}{'to AutoML':27}{'core s':>8}"
+    print(f"{'table':14}{'arm':12}{heads}{'  bound' if measure is points else ''}")
     for table, arms in found.items():
         for arm, runs in arms.items():
             if runs:
@@ -174,15 +174,11 @@ def _bound(table: str, arm: str, to_linear: tuple[float, float, float] | None) -
 
 
 def _print_gaps(found: dict[str, dict[str, dict[int, Any]]], asked: argparse.Namespace) -> None:
-    """What is missing, and whether runs of different code stand side by side."""
-    missing = [
-        f"{table}/{arm}: {_n_seeds(arm, asked) - len(runs)}"
-        for table, arms in found.items()
-        for arm, runs in arms.items()
-        if len(runs) < _n_seeds(arm, asked)
-    ]
-    if missing:
-        print(f"\nmissing runs: {', '.join(missing)}")
+    """How many runs are missing, and whether runs of different code stand side by side."""
+    wanted = sum(_n_seeds(arm, asked) for arms in found.values() for arm in arms)
+    made = sum(len(runs) for arms in found.values() for runs in arms.values())
+    if made < wanted:
+        print(f"\n{made} of {wanted} runs are there")
     versions = {run["code"] for arms in found.values() for arm in ARCHITECTURES for run in arms.get(arm, {}).values()}
     if versions - {code()}:
         print(f"\nnetworks' runs are of {len(versions)} states of the code, not all of the present one: --fresh")
