@@ -48,6 +48,7 @@ def fit(
     out: Outputs,
     report: Report,
     *,
+    known: linear.Linear | None = None,
     name: str = "network",
     what: str = "Training",
     percents: tuple[float, float] = (0.0, 100.0),
@@ -55,6 +56,7 @@ def fit(
     """Fits `network`, in place, on training rows. Same network, rows, settings and machine: same numbers.
 
     Args:
+        known: the linear path of another cohort, for these features and classes.
         name: of its checkpoints. Where an attempt before has left one, the fit goes on from there.
         what: stands before each word of progress, which goes from the first to the second of `percents`.
 
@@ -63,7 +65,7 @@ def fit(
     """
     _scale(network, rows)
     scaled, y = _scaled(network, rows)
-    while_choosing, final = linear.solve(scaled, y, rows)
+    while_choosing, final = linear.solve(scaled, y, rows, known)
     lesson = Lesson(network, rows, settings, News(report, settings, *percents, what), Checkpoints(out, name, report))
     precision = _run(lesson)
     accelerator = lesson.device.type

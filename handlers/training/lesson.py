@@ -23,6 +23,14 @@ _KEPT = ("history", "best", "best_epoch", "best_loss", "ended")
 _BEYOND_HOPE = 100.0
 
 
+def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """The rows of an epoch in batches. One row alone goes with the batch before: norms over a batch need two."""
+    batches = list(order.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
 class _OneEpoch(torch.utils.data.Dataset[int]):
     """What Lightning loops over: one item, an epoch."""
 
@@ -93,7 +101,7 @@ class Lesson(lightning.LightningModule):
         # Here and not when the epoch starts: between the two the loader draws a number, except after a checkpoint.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
         order = self._fit[torch.randperm(len(self._fit)).to(self.device)]
-        batches = order.split(min(self.settings.batch_size, len(order)))
+        batches = _batches(order, self.settings.batch_size)
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from .losses import is_clearly_worse, row_losses
 from .rows import Rows
 
 #: Shares of the deep path that are tried.
@@ -18,9 +19,8 @@ def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows, *, trus
 
     A `trusted` deep path knows more than these rows (it was trained on others before): it need not show its use first.
 
-    Clearly: by more than one standard error of the difference in loss, row by row. Of a hundred validation rows a lucky
-    path would otherwise take a share that its mistakes on new rows do not deserve: the rule of one standard error of
-    Breiman et al. (1984), «Classification and Regression Trees». Paths that count alike err least together.
+    Clearly: see `is_clearly_worse`. Of a hundred validation rows a lucky path would otherwise take a share that its
+    mistakes on new rows do not deserve. Paths that count alike err least together.
 
     Args:
         linear_said, deep_said: (m, k) logits, or (m, 1) values, about the m validation rows.
@@ -28,21 +28,7 @@ def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows, *, trus
     """
     if not len(y):
         return _EVEN
-    losses = {mix: _losses((1 - mix) * linear_said + mix * deep_said, y, rows) for mix in _MIXES}
+    losses = {mix: row_losses((1 - mix) * linear_said + mix * deep_said, y, rows.n_classes) for mix in _MIXES}
     best = min(_MIXES, key=lambda mix: float(losses[mix].mean()))
-    close = [mix for mix in _MIXES if not _clearly_worse(losses[mix], losses[best])]
+    close = [mix for mix in _MIXES if not is_clearly_worse(losses[mix], losses[best])]
     return 0.0 if 0.0 in close and not trusted else min(close, key=lambda mix: abs(mix - _EVEN))
-
-
-def _clearly_worse(losses: Floats, best: Floats) -> bool:
-    lost = losses - best
-    return bool(lost.mean() > lost.std() / np.sqrt(len(lost)))
-
-
-def _losses(said: Floats, y: Any, rows: Rows) -> Floats:
-    """(m,) each row's log-loss, or squared error."""
-    if rows.n_classes is None:
-        return np.asarray((said[:, 0] - y) ** 2)
-    shifted = said - said.max(axis=1, keepdims=True)
-    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return np.asarray(-logs[np.arange(len(y)), y])

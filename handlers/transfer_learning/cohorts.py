@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
 from events.errors import ReasonCode
 from handlers.contract import Inputs, JobRefused
@@ -13,6 +13,7 @@ from handlers.networks.network import Network
 from handlers.networks.saved import load
 from handlers.networks.table import TableEncoder
 from handlers.networks_artifact import saved_in
+from handlers.training.linear import Linear
 
 from .genes import align, require_enough
 from .starts import Start
@@ -23,7 +24,7 @@ _NETWORKS = ("deep_learning", "transfer_learning")
 def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEncoder, problem: Problem) -> Start:
     """The encoder of model `model_id`, its features found among the columns of `table` by name.
 
-    Where both tell the same classes, its head goes along: what it says is not unlearned.
+    Where both answer the same question, its head and its linear path go along: what it says is not unlearned.
 
     Raises:
         JobRefused: `model_unsuitable`.
@@ -34,12 +35,15 @@ def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEnc
     network, its_table, about = _loaded(files.path, base_model)
     alignment = align(its_table.names, table.names)
     require_enough(alignment, base_model)
-    encoder = Aligned.around(network.encoder, alignment.numbers(), len(table.names))
-    head = _head(network, about, problem)
-    told = alignment.sentences()
-    if head is not None:
-        told = [*told, "The base model tells the same classes: its head is trained further"]
-    return Start(encoder, head, f"{base_model} ({_innermost(network.encoder.name, network.encoder.arguments)})", told)
+    places = alignment.numbers()
+    encoder = Aligned.around(network.encoder, places, len(table.names))
+    architecture = f"{base_model} ({_innermost(network.encoder.name, network.encoder.arguments)})"
+    order = _order(about, problem)
+    if order is None:
+        return Start(encoder, None, architecture, alignment.sentences())
+    head = {name: value[order] for name, value in network.head.state_dict().items()}
+    told = [*alignment.sentences(), "The base model answers the same question: its answer is where training starts"]
+    return Start(encoder, head, architecture, told, linear=_linear(network, places, order, len(table.names)))
 
 
 def _loaded(path: Path, base_model: str) -> tuple[Network, TableEncoder, dict[str, Any]]:
@@ -49,13 +53,25 @@ def _loaded(path: Path, base_model: str) -> tuple[Network, TableEncoder, dict[st
         raise _unsuitable(base_model, f"cannot be read: {error}") from error
 
 
-def _head(network: Network, about: dict[str, Any], problem: Problem) -> dict[str, torch.Tensor] | None:
-    """The base model's head in the order of this problem's classes; None where the classes are others."""
+def _order(about: dict[str, Any], problem: Problem) -> list[int] | None:
+    """Which of the base model's outputs is which of this problem's; None where they answer other questions.
+
+    Classes are the same where their labels are, quantities where the target column is called the same.
+    """
     theirs, ours = about.get("classes"), problem.classes
+    if theirs is None and ours is None:
+        return [0] if about.get("target_column") == problem.target_column else None
     if not theirs or not ours or sorted(map(str, theirs)) != sorted(map(str, ours)):
         return None
-    order = torch.tensor([list(map(str, theirs)).index(str(label)) for label in ours])
-    return {name: value[order] for name, value in network.head.state_dict().items()}
+    return [list(map(str, theirs)).index(str(label)) for label in ours]
+
+
+def _linear(network: Network, places: list[int], order: list[int], n_columns: int) -> Linear:
+    """The base model's linear path for the new columns; those it does not know have no weight."""
+    weight = np.zeros((len(order), n_columns))
+    found = np.array(places) >= 0
+    weight[:, np.array(places)[found]] = network.weight.double().numpy()[order][:, found]
+    return Linear(weight, network.bias.double().numpy()[order], float("nan"))
 
 
 def _innermost(name: str, arguments: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """Fits of a start: to one depth or another, and from scratch."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from handlers.contract import Outputs, Report
 from handlers.metrics import is_better
+from handlers.networks.network import Network
 from handlers.training.fit import Fitted, fit
+from handlers.training.linear import Linear
 from handlers.training.rows import Rows
 from handlers.training.settings import Settings
 
@@ -52,15 +53,27 @@ class FineTuning:
         network = self.start.network(self.rows.X.shape[1], self.rows.n_outputs, self.settings.seed)
         settings = self.settings_at(depth)
         what = f"Fine-tuning {depth} of {self.n_blocks} blocks:" if depth else "Fine-tuning the head:"
-        return self._fit(network, settings, f"depth-{depth}", what, begins, ends)
+        return self._fit(network, settings, f"depth-{depth}", what, begins, ends, self.start.linear)
 
     def settings_at(self, depth: int) -> Settings:
         """How a fit that trains `depth` last blocks is done."""
         frozen, carried = self.n_blocks - depth, not self.start.is_random
         return replace(self.settings, frozen=frozen, slower=_SLOWER if carried else 1.0, trusted=carried)
 
-    def _fit(self, network: Any, settings: Settings, name: str, what: str, begins: float, ends: float) -> Fitted:
-        return fit(network, self.rows, settings, self.out, self.report, name=name, what=what, percents=(begins, ends))
+    def _fit(
+        self,
+        network: Network,
+        settings: Settings,
+        name: str,
+        what: str,
+        begins: float,
+        ends: float,
+        known: Linear | None = None,
+    ) -> Fitted:
+        percents = (begins, ends)
+        return fit(
+            network, self.rows, settings, self.out, self.report, known=known, name=name, what=what, percents=percents
+        )
 
     def _is_better(self, score: float | None, than: float | None) -> bool:
         return score is not None and (than is None or is_better(self.settings.metric, score, than))

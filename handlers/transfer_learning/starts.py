@@ -8,13 +8,14 @@ import torch
 
 from handlers.networks.encoder import Encoder
 from handlers.networks.network import Network, build_encoder
+from handlers.training.linear import Linear
 
 _DROPOUT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """An encoder that comes from elsewhere, and its head where that fits.
+    """An encoder that comes from elsewhere, and where they fit its head and its linear path, for the new columns.
 
     `told`: what a reader should know of it. `is_random`: nothing was carried over, as asked for.
     """
@@ -24,6 +25,7 @@ class Start:
     architecture: str
     told: list[str] = field(default_factory=list)
     is_random: bool = False
+    linear: Linear | None = None
 
     def network(self, n_features: int, n_outputs: int, seed: int) -> Network:
         """A network that begins with a copy of what was carried over; what is new follows from the seed."""
