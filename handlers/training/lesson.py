@@ -19,8 +19,10 @@ from .settings import Settings
 
 #: What a checkpoint holds beside the network and its optimizer.
 _KEPT = ("history", "best", "best_epoch", "best_loss", "ended")
-#: A training loss this many times that of a guess will not come back.
+#: A loss this many times that of a guess will not come back.
 _BEYOND_HOPE = 100.0
+#: Bytes up to which what comes out of frozen blocks is kept for all rows.
+_ROOM = 2**29
 
 
 def _batches(order: torch.Tensor, size: int) -> list[torch.Tensor]:
@@ -89,7 +91,8 @@ class Lesson(lightning.LightningModule):
         self._weights = self._class_weights() if self.settings.weighted else None
         for block in self.network.encoder.blocks[: self.settings.frozen]:
             block.requires_grad_(False)
-        self._hidden = self._past_the_frozen()
+        self._X = torch.as_tensor(rows.X, device=device)
+        self._kept = self._past_the_frozen()
         self._guess = float(self._loss(self._guessed(), y[self._fit]))
 
     def on_train_epoch_start(self) -> None:
@@ -105,29 +108,26 @@ class Lesson(lightning.LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, torch.optim.Optimizer)
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        total = torch.zeros((), device=self.device)
+        total, seen = torch.zeros((), device=self.device), 0
         for number, chosen in enumerate(batches):
-            self._set_rates(optimizer, (self.current_epoch + number / len(batches)) / self.settings.epochs)
+            progress = (self.current_epoch + number / len(batches)) / self.settings.epochs
+            self._set_rates(optimizer, progress, self.settings.epochs * len(batches))
             loss = self._mixed_loss(chosen)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, self.settings.gradient_norm)
             optimizer.step()
             total += loss.detach() * len(chosen)
+            seen += len(chosen)
             if self.news.is_due():
                 self.news.within(self.current_epoch, (number + 1) / len(batches))
                 if self.news.should_stop():
                     self.stopped = True
                     break
-        self._train_loss = float(total) / len(order)
+        self._train_loss = float(total) / seen
 
     def on_train_epoch_end(self) -> None:
-        if not math.isfinite(self._train_loss) or self._train_loss > _BEYOND_HOPE * self._guess:
-            raise JobRefused(
-                ReasonCode.DIVERGED,
-                f"the training diverged: in epoch {self.current_epoch + 1} the loss was {self._train_loss:.3g}, where "
-                f"a guess has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
-            )
+        self._refuse_if_diverged(self._train_loss)
         word = {"epoch": self.current_epoch + 1, "train_loss": self._train_loss, **self._validated()}
         loss = word.get("validation_loss", self._train_loss)
         if loss < self.best_loss or not self.best:
@@ -140,6 +140,8 @@ class Lesson(lightning.LightningModule):
         if self.stopped or self.current_epoch - self.best_epoch >= self.settings.patience:
             self.trainer.should_stop = True
         ends = self.trainer.should_stop or self.current_epoch + 1 >= self.settings.epochs
+        if ends:  # what the last steps have spoilt is not in a training loss
+            self._refuse_if_diverged(self.best_loss)
         self.ended = ends and not self.stopped
         self.checkpoints.after_epoch(self.trainer, last=self.ended)
 
@@ -148,10 +150,22 @@ class Lesson(lightning.LightningModule):
         if not len(self.rows.validation):
             return {}
         said = self.said(self.rows.validation)
+        told = {"validation_loss": float(self._loss(said, self._y[self._validation]))}
+        if not math.isfinite(told["validation_loss"]):
+            self._refuse_if_diverged(told["validation_loss"])
         in_units = self.network.y_mean + self.network.y_scale * said
         score = self.news.score(in_units.double().numpy(force=True), self.rows)
-        told = {"validation_loss": float(self._loss(said, self._y[self._validation]))}
         return told if score is None else {**told, "validation_score": score}
+
+    def _refuse_if_diverged(self, loss: float) -> None:
+        # Where fit rows hardly differ a guess has next to no loss: an untrained network has about 1.
+        if loss <= _BEYOND_HOPE * max(1.0, self._guess):
+            return
+        raise JobRefused(
+            ReasonCode.DIVERGED,
+            f"the training diverged: in epoch {self.current_epoch + 1} the loss was {loss:.3g}, where "
+            f"a guess has {self._guess:.3g}; send a smaller learning_rate than {self.settings.learning_rate:g}",
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["lesson"] = {name: getattr(self, name) for name in _KEPT}
@@ -180,24 +194,36 @@ class Lesson(lightning.LightningModule):
 
     def _mixed_loss(self, chosen: torch.Tensor) -> torch.Tensor:
         """The loss on pairs of rows, blended: Zhang et al. (2018), «mixup: Beyond Empirical Risk Minimization»."""
-        rows = self._hidden[chosen]
+        rows = self._hidden(chosen)
         if self.settings.mixup <= 0:
             return self._loss(self.network.deep(rows, self.settings.frozen), self._y[chosen])
         share = float(torch.distributions.Beta(self.settings.mixup, self.settings.mixup).sample())
         other = chosen[torch.randperm(len(chosen)).to(self.device)]
-        said = self.network.deep(share * rows + (1 - share) * self._hidden[other], self.settings.frozen)
+        said = self.network.deep(share * rows + (1 - share) * self._hidden(other), self.settings.frozen)
         return share * self._loss(said, self._y[chosen]) + (1 - share) * self._loss(said, self._y[other])
 
     def _said(self, chosen: torch.Tensor) -> torch.Tensor:
-        return self.network.deep(self._hidden[chosen], self.settings.frozen)
+        return self.network.deep(self._hidden(chosen), self.settings.frozen)
 
-    def _past_the_frozen(self) -> torch.Tensor:
-        """What comes out of the blocks that stay as they are, once for all rows."""
-        self.network.eval()
-        X, encoder = torch.as_tensor(self.rows.X, device=self.device), self.network.encoder
+    def _hidden(self, chosen: torch.Tensor) -> torch.Tensor:
+        """What comes out of the blocks that stay as they are, for some rows."""
+        if self._kept is not None:
+            return self._kept[chosen]
+        encoder = self.network.encoder
         with torch.no_grad():
-            parts = X.split(encoder.rows_at_once)
-            return torch.cat([encoder.until(self.network.scaled(part), self.settings.frozen) for part in parts])
+            parts = chosen.split(encoder.rows_at_once)
+            return torch.cat([encoder.until(self.network.scaled(self._X[p]), self.settings.frozen) for p in parts])
+
+    def _past_the_frozen(self) -> torch.Tensor | None:
+        """The same for all rows, once; None where there is no room for it."""
+        self.network.eval()
+        self._kept = None
+        parts: list[torch.Tensor] = []
+        for places in torch.arange(len(self._X), device=self.device).split(self.network.encoder.rows_at_once):
+            parts.append(self._hidden(places))
+            if self.settings.frozen and parts[0].nbytes / len(parts[0]) * len(self._X) > _ROOM:
+                return None
+        return torch.cat(parts)
 
     def _loss(self, said: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         if self.rows.n_classes is None:
@@ -212,9 +238,10 @@ class Lesson(lightning.LightningModule):
         counts = torch.bincount(self._y[self._fit], minlength=self.rows.n_outputs).float()
         return len(self._fit) / (self.rows.n_outputs * counts.clamp(min=1))
 
-    def _set_rates(self, optimizer: torch.optim.Optimizer, progress: float) -> None:
+    def _set_rates(self, optimizer: torch.optim.Optimizer, progress: float, steps: int) -> None:
         """The part of its peak that each rate has: rising, then a cosine to zero. `progress` from 0 to 1."""
-        warm = self.settings.warm_up
+        # A rise that is shorter than a step would be a first step from which nothing is learned.
+        warm = self.settings.warm_up if self.settings.warm_up * steps >= 1 else 0.0
         share = progress / warm if progress < warm else 0.5 * (1 + math.cos(math.pi * (progress - warm) / (1 - warm)))
         for group in optimizer.param_groups:
             group["lr"] = share * group["peak"]
