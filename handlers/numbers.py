@@ -8,6 +8,8 @@ from handlers.networks.table import TableEncoder
 from handlers.preparation import Prepared
 from handlers.training.rows import Rows, training_rows
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 def numbers(prepared: Prepared) -> tuple[TableEncoder, Rows]:
     """The training rows as numbers, and what reads tables that way; all of it fitted on training rows alone.
@@ -24,4 +26,6 @@ def numbers(prepared: Prepared) -> tuple[TableEncoder, Rows]:
             ReasonCode.NO_FEATURES,
             "no feature column holds numbers or repeating categories in the training rows: name other feature_columns",
         ) from error
-    return table, training_rows(table.transform(X).astype(np.float32), problem, train)
+    # A float64 beyond float32 would be infinite: cut where the network's own reading of tables cuts it.
+    values = np.clip(table.transform(X), -_LARGEST, _LARGEST).astype(np.float32)
+    return table, training_rows(values, problem, train)

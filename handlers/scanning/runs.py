@@ -105,8 +105,8 @@ def _column_runs(column: Floats, bits: Floats, length: int) -> Floats:
         return np.empty((0, length))
     runs = np.lib.stride_tricks.sliding_window_view(column, length)
     said = np.lib.stride_tricks.sliding_window_view(bits, length).sum(axis=1) >= FEWEST_BITS
-    steps = np.diff(runs, axis=1)
     with np.errstate(invalid="ignore"):
+        steps = np.diff(runs, axis=1)
         # A step that is always the same, or a value that is: a range, not data.
         said &= (np.ptp(steps, axis=1) > 1e-9 * np.abs(runs).max(axis=1)) & np.isfinite(runs).all(axis=1)
     chosen = np.flatnonzero(said)

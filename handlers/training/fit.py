@@ -20,6 +20,9 @@ from .news import News, as_predictions
 from .rows import Rows
 from .settings import Settings
 
+#: A column's deviation, itself and beside its mean, from which on it varies: less is rounding.
+_LEAST_SPREAD, _LEAST_SHARE = 1e-30, 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -65,7 +68,8 @@ def fit(
     """
     _scale(network, rows)
     scaled, y = _scaled(network, rows)
-    while_choosing, final = linear.solve(scaled, y, rows, known)
+    weights = rows.alike() if settings.weighted else np.ones(len(scaled))
+    while_choosing, final = linear.solve(scaled, y, rows, known, weights)
     lesson = Lesson(network, rows, settings, News(report, settings, *percents, what), Checkpoints(out, name, report))
     precision = _run(lesson)
     accelerator = lesson.device.type
@@ -73,7 +77,8 @@ def fit(
     deep = lesson.said(rows.validation).double().numpy(force=True)
     network.to("cpu").eval()
     linear_said = while_choosing(scaled[rows.validation])
-    mix = best_mix(linear_said, deep, y[rows.validation], rows, trusted=settings.trusted)
+    validation = rows.validation
+    mix = best_mix(linear_said, deep, y[validation], rows, trusted=settings.trusted, weights=weights[validation])
     network.mix.fill_(mix)
     network.weight.copy_(torch.as_tensor(final.weight))
     network.bias.copy_(torch.as_tensor(final.bias))
@@ -92,10 +97,11 @@ def fit(
 
 
 def _scale(network: Network, rows: Rows) -> None:
-    """Means and deviations of the training rows; a column that does not vary stays as it is."""
-    spread = rows.X.std(axis=0, dtype=np.float64)
-    network.mean.copy_(torch.as_tensor(rows.X.mean(axis=0, dtype=np.float64)))
-    network.scale.copy_(torch.as_tensor(np.where(spread > 1e-12, spread, 1.0)))
+    """Means and deviations of the training rows; a column that does not vary stays as it is, whatever its unit."""
+    mean, spread = rows.X.mean(axis=0, dtype=np.float64), rows.X.std(axis=0, dtype=np.float64)
+    varies = spread > np.maximum(_LEAST_SPREAD, _LEAST_SHARE * np.abs(mean))
+    network.mean.copy_(torch.as_tensor(mean))
+    network.scale.copy_(torch.as_tensor(np.where(varies, spread, 1.0)))
     if rows.n_classes is None:
         network.y_mean.fill_(float(rows.y.mean()))
         network.y_scale.fill_(float(rows.y.std()) or 1.0)

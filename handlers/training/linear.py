@@ -36,44 +36,52 @@ class Linear:
         return Linear((self.weight + other.weight) / 2, (self.bias + other.bias) / 2, self.strength)
 
 
-def solve(X: Floats, y: Floats, rows: Rows, known: Linear | None = None) -> tuple[Linear, Linear]:
+def solve(
+    X: Floats, y: Floats, rows: Rows, known: Linear | None = None, weights: Floats | None = None
+) -> tuple[Linear, Linear]:
     """(on fit rows alone, on all training rows), both with the strength that is best on validation rows.
 
     Where another cohort's linear path is `known`, the answer is the mean of both, unless that is clearly worse.
 
     Args:
         X: (n, p) scaled features of all training rows. y: their class codes, or values in deviations.
+        weights: (n,) of the rows, None for one each.
     """
-    while_choosing, final = _solved(X, y, rows)
-    if known is None or _misleads(known, while_choosing, X[rows.validation], y[rows.validation], rows):
+    weights = np.ones(len(X)) if weights is None else weights
+    while_choosing, final = _solved(X, y, rows, weights)
+    if known is None or _misleads(known, while_choosing, X, y, rows, weights):
         return while_choosing, final
     return while_choosing.averaged(known), final.averaged(known)
 
 
-def _misleads(known: Linear, found: Linear, X: Floats, y: Floats, rows: Rows) -> bool:
-    if not len(X):
+def _misleads(known: Linear, found: Linear, X: Floats, y: Floats, rows: Rows, weights: Floats) -> bool:
+    validation = rows.validation
+    if not len(validation):
         return False
-    both, alone = (row_losses(linear(X), y, rows.n_classes) for linear in (found.averaged(known), found))
+    both, alone = (
+        weights[validation] * row_losses(linear(X[validation]), y[validation], rows.n_classes)
+        for linear in (found.averaged(known), found)
+    )
     return is_clearly_worse(both, alone)
 
 
-def _solved(X: Floats, y: Floats, rows: Rows) -> tuple[Linear, Linear]:
+def _solved(X: Floats, y: Floats, rows: Rows, weights: Floats) -> tuple[Linear, Linear]:
     fit, validation = rows.fit, rows.validation
     strengths = _STRENGTHS if rows.n_classes else _RIDGES
     if not len(validation):  # nothing to choose by: neither by heart nor not at all
-        found = _solve(X[fit], y[fit], rows.n_classes, strengths[len(strengths) // 2])
+        found = _solve(X[fit], y[fit], weights[fit], rows.n_classes, strengths[len(strengths) // 2])
         return found, found
     best, best_loss = None, np.inf
     for strength in strengths:
-        found = _solve(X[fit], y[fit], rows.n_classes, strength)
-        loss = float(row_losses(found(X[validation]), y[validation], rows.n_classes).mean())
+        found = _solve(X[fit], y[fit], weights[fit], rows.n_classes, strength)
+        loss = float((weights[validation] * row_losses(found(X[validation]), y[validation], rows.n_classes)).mean())
         if best is None or loss < best_loss:
             best, best_loss = found, loss
     assert best is not None, "there are strengths to try"
-    return best, _solve(X, y, rows.n_classes, best.strength)
+    return best, _solve(X, y, weights, rows.n_classes, best.strength)
 
 
-def _solve(X: Floats, y: Floats, n_classes: int | None, strength: float) -> Linear:
+def _solve(X: Floats, y: Floats, weights: Floats, n_classes: int | None, strength: float) -> Linear:
     """Solved in the rows' own space where there are fewer rows than features: Hastie and Tibshirani (2004), «Efficient
     quadratic regularization for expression arrays»."""
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -83,17 +91,17 @@ def _solve(X: Floats, y: Floats, n_classes: int | None, strength: float) -> Line
         chosen = np.linspace(0, len(X) - 1, most).astype(np.int64)
         if n_classes is not None:  # a rare class may lie between
             chosen = np.union1d(chosen, np.unique(y, return_index=True)[1])
-        X, y = X[chosen], y[chosen]
+        X, y, weights = X[chosen], y[chosen], weights[chosen]
     if X.shape[1] > len(X):
         left, lengths, directions = np.linalg.svd(X, full_matrices=False)
-        inner = _solve(left * lengths, y, n_classes, strength)
+        inner = _solve(left * lengths, y, weights, n_classes, strength)
         return Linear(inner.weight @ directions, inner.bias, strength)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one that has not fully converged is as good
         if n_classes is None:
-            ridge = Ridge(alpha=strength).fit(X, y)
+            ridge = Ridge(alpha=strength).fit(X, y, None if (weights == 1).all() else weights)
             return Linear(ridge.coef_[None, :], np.atleast_1d(ridge.intercept_), strength)
-        logistic = LogisticRegression(C=strength, max_iter=_ITERATIONS).fit(X, y)
+        logistic = LogisticRegression(C=strength, max_iter=_ITERATIONS).fit(X, y, weights)
     weight, bias = np.zeros((n_classes, X.shape[1])), np.full(n_classes, -30.0)
     if len(logistic.classes_) == 2:  # one row of weights, for the second of both
         first, second = logistic.classes_

@@ -14,7 +14,15 @@ _EVEN = 0.5
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
-def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows, *, trusted: bool = False) -> float:
+def best_mix(
+    linear_said: Floats,
+    deep_said: Floats,
+    y: Any,
+    rows: Rows,
+    *,
+    trusted: bool = False,
+    weights: Floats | None = None,
+) -> float:
     """The deep path's share: none where it is not clearly of use, else the most even one that is not clearly worse.
 
     A `trusted` deep path knows more than these rows (it was trained on others before): it need not show its use first.
@@ -25,10 +33,12 @@ def best_mix(linear_said: Floats, deep_said: Floats, y: Any, rows: Rows, *, trus
     Args:
         linear_said, deep_said: (m, k) logits, or (m, 1) values, about the m validation rows.
         y: (m,) class codes, or values in the same unit.
+        weights: (m,) of the rows, None for one each.
     """
     if not len(y):
         return _EVEN
-    losses = {mix: row_losses((1 - mix) * linear_said + mix * deep_said, y, rows.n_classes) for mix in _MIXES}
+    weights = np.ones(len(y)) if weights is None else weights
+    losses = {mix: weights * row_losses((1 - mix) * linear_said + mix * deep_said, y, rows.n_classes) for mix in _MIXES}
     best = min(_MIXES, key=lambda mix: float(losses[mix].mean()))
     close = [mix for mix in _MIXES if not is_clearly_worse(losses[mix], losses[best])]
     return 0.0 if 0.0 in close and not trusted else min(close, key=lambda mix: abs(mix - _EVEN))

@@ -9,9 +9,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from events.errors import ReasonCode
 from handlers.contract import JobRefused
@@ -25,7 +22,6 @@ LEAST_FEATURES = 2
 #: named after clones (RP11-34P13.7, AC079767.4), symbols (NKX2.1), copies on Y (ENSG00000182378.14_PAR_Y).
 _VERSIONED = re.compile(r"(ens[a-z]*\d{11}|[nxyaw][cgmrptwz]_\d{6,9})\.\d+")
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
 _Key = Callable[[str], str]
 
 
@@ -70,13 +66,6 @@ class Alignment:
     def numbers(self) -> list[int]:
         """(p_source,) places, -1 for none: what `networks.aligned.Aligned` takes."""
         return [-1 if place is None else place for place in self.places]
-
-    def take(self, X: Floats, fill: Floats) -> Floats:
-        """(n, p_target) → (n, p_source), where the cohort lacks a feature filled with `fill` (p_source,)."""
-        places = np.array(self.numbers(), dtype=np.int64)
-        taken = np.tile(np.asarray(fill, dtype=np.float64), (len(X), 1))
-        taken[:, places >= 0] = X[:, places[places >= 0]]
-        return taken
 
     def sentences(self) -> list[str]:
         """What a reader of the result should know of it: at most three sentences, none where all names are the same."""

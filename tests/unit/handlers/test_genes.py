@@ -2,13 +2,11 @@
 
 import time
 
-import numpy as np
 import pytest
 
 from events.errors import ReasonCode
 from handlers.contract import JobRefused
 from handlers.transfer_learning.genes import align, require_enough
-from handlers.transfer_learning.standards import standards
 
 
 def test_the_same_name_wins_over_one_in_another_case() -> None:
@@ -160,39 +158,3 @@ def test_twenty_thousand_names_on_both_sides_are_linear() -> None:
 
     # Ten times the names in a hundredfold time would be quadratic.
     assert min(seconds(20_000) for _ in range(2)) < 40 * min(seconds(2_000) for _ in range(3))
-
-
-def test_rows_are_taken_by_name_and_gaps_filled() -> None:
-    found = align(["a", "b", "c"], ["C", "x", "a"])
-    taken = found.take(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([7.0, 8.0, 9.0]))
-    assert taken.tolist() == [[3.0, 8.0, 1.0], [6.0, 8.0, 4.0]]
-    assert found.take(np.empty((0, 3)), np.zeros(3)).shape == (0, 3)
-
-
-class TestStandards:
-    rng = np.random.default_rng(0)
-    X = rng.normal([5.0, -2.0, 100.0], [2.0, 0.5, 1.0], (500, 3))
-    found = align(["b", "missing", "a"], ["a", "b", "new"])
-    source = (np.array([0.1, 0.2, 0.3]), np.array([1.1, 1.2, 1.3]))
-
-    def test_by_the_target_a_shift_and_a_stretch_of_each_gene_change_nothing(self) -> None:
-        def scaled(X: np.ndarray) -> np.ndarray:
-            mean, scale = standards(X, self.found, *self.source, by="target")
-            return (X - mean) / scale
-
-        batch = self.X * np.array([3.0, 0.2, 1.5]) + np.array([-40.0, 7.0, 0.5])
-        np.testing.assert_allclose(scaled(batch), scaled(self.X), atol=1e-9)
-        np.testing.assert_allclose(scaled(self.X).mean(axis=0), 0, atol=1e-9)
-
-    def test_by_the_source_known_columns_have_its_scale_and_others_their_own(self) -> None:
-        mean, scale = standards(self.X, self.found, *self.source, by="source")
-        assert mean[:2].tolist() == [0.3, 0.1]
-        assert scale[:2].tolist() == [1.3, 1.1]
-        assert mean[2] == pytest.approx(100, abs=0.2)
-        assert scale[2] == pytest.approx(1, abs=0.1)
-
-    @pytest.mark.parametrize("by", ["target", "source"])
-    def test_a_column_that_does_not_vary_is_not_divided_by_nothing(self, by: str) -> None:
-        X = np.full((30, 3), 0.1)
-        _, scale = standards(X, self.found, np.zeros(3), np.zeros(3), by)  # type: ignore[arg-type]
-        assert scale.tolist() == [1.0, 1.0, 1.0]
