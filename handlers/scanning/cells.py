@@ -131,7 +131,8 @@ def _judged(column: Floats) -> tuple[Flags, Floats]:
     if (once & known).sum() < _TELLING_SHARE * max(1, n_known):
         bits = np.where(decimal & (seen > 1), np.maximum(seen, DECIMAL_BITS), seen)
         return np.zeros(n, dtype=bool), np.where(known, bits, 0.0)
-    single = bool(np.array_equal(column[known], column[known].astype(np.float32).astype(np.float64)))
+    with np.errstate(over="ignore"):
+        single = bool(np.array_equal(column[known], column[known].astype(np.float32).astype(np.float64)))
     fine = known & _has_many_digits(column, single)
     telling = fine & once & _far_from_median(order, n_known)
     if _on_grid(ordered[starts]):
