@@ -27,9 +27,11 @@ def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEnc
     Where both answer the same question, its head and its linear path go along: what it says is not unlearned.
 
     Raises:
-        JobRefused: `model_unsuitable`.
+        JobRefused: `model_unsuitable`; `model_unknown`, there is no such model here.
     """
-    files = inputs.models[model_id]
+    files = inputs.models.get(model_id)
+    if files is None:
+        raise JobRefused(ReasonCode.MODEL_UNKNOWN, f"base_model «{base_model}» is not here: send the id of a model")
     if files.facts.get("model_type") not in _NETWORKS:
         raise _unsuitable(base_model, f"is of the type {files.facts.get('model_type')}: name a network's")
     network, its_table, about = _loaded(files.path, base_model)
