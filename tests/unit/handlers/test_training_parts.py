@@ -316,7 +316,8 @@ def test_an_epoch_is_told_with_loss_score_percent_and_eta(monkeypatch: pytest.Mo
     now[0] += 10
     news.after({**word, "epoch": 45})
     first, second, third = report.said
-    assert first[:2] == (pytest.approx(10 + 0.435 * 50), "Training epoch 44/100")
+    assert first[0] == pytest.approx(10 + 0.435 * 50)
+    assert first[1] == "Training epoch 44/100"
     assert first[3] == {}
     assert second[1] == "Training epoch 44/100: loss 0.512, validation loss 0.6, auroc 0.91"
     assert second[3] == {
@@ -325,7 +326,8 @@ def test_an_epoch_is_told_with_loss_score_percent_and_eta(monkeypatch: pytest.Mo
         "validation_auroc": 0.91,
         "learning_rate": 0.1,
     }
-    assert third[:2] == (pytest.approx(32.5), "Training epoch 45/100: loss 0.512, validation loss 0.6, auroc 0.91")
+    assert third[0] == pytest.approx(32.5)
+    assert third[1] == "Training epoch 45/100: loss 0.512, validation loss 0.6, auroc 0.91"
     # Two epochs took 15 s since the first word, 55 are left.
     assert third[2] == pytest.approx(15 / 2 * 55)
     assert word["epoch"] == 44, "the history's own entry is left as it is"
