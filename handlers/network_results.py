@@ -6,6 +6,9 @@ from typing import Any, Literal
 from events.outcomes import ModelFacts
 from handlers.contract import Outputs, Report, Result
 from handlers.evaluation import Evaluation, evaluate, summary
+from handlers.metrics import Predictions, score
+from handlers.networks.network import Network
+from handlers.networks.predicting import predict_probabilities, predict_values
 from handlers.networks.table import TableEncoder
 from handlers.networks_artifact import predict, write_network
 from handlers.preparation import Prepared
@@ -24,7 +27,8 @@ class Trained:
     """A fitted network, how its tables are read, and what is to be told of it beside its scores.
 
     `architecture`: what it is called. `hyperparameters`: what was decided for it. `others`: networks that it was chosen
-    from or is compared with, as rows of a leaderboard.
+    from or is compared with, as rows of a leaderboard. `beside`: what goes into the plan as well; `note`: into the
+    summary.
     """
 
     fitted: Fitted
@@ -35,6 +39,8 @@ class Trained:
     hyperparameters: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
     others: list[dict[str, Any]] = field(default_factory=list)
+    beside: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 def finish(trained: Trained, prepared: Prepared, out: Outputs, report: Report, clock: Clock) -> Result:
@@ -62,7 +68,8 @@ def finish(trained: Trained, prepared: Prepared, out: Outputs, report: Report, c
         clock=clock,
         history=trained.fitted.history,
     )
-    model = _facts(trained, prepared, found)
+    paths = {"paths": _by_path(trained.fitted, trained.table, prepared)}
+    model = _facts(trained, prepared, found, {**_plan(trained.fitted), **paths, **trained.beside})
     with clock("scan"):
         report(98, "Looking for rows in the artifact")
         scan = refuse_rows(out.model, prepared.whole)
@@ -79,10 +86,31 @@ def finish(trained: Trained, prepared: Prepared, out: Outputs, report: Report, c
         "n_rows_dropped": problem.n_rows_dropped,
         "scan": scan.as_record(),
     }
-    return Result(summary=summary(model), model=model, record=record)
+    return Result(summary=f"{summary(model)}{trained.note}", model=model, record=record)
 
 
-def _facts(trained: Trained, prepared: Prepared, found: Evaluation) -> ModelFacts:
+def on_test_rows(network: Network, table: TableEncoder, prepared: Prepared) -> Predictions:
+    """What a network in memory says about the test rows."""
+    problem, test = prepared.problem, prepared.parts.test
+    X, y = problem.X.iloc[test], problem.y[test]
+    if problem.classes is None:
+        return Predictions(y, predict_values(network, table, X))
+    probabilities = predict_probabilities(network, table, X)
+    return Predictions(y, probabilities.argmax(axis=1), probabilities)
+
+
+def _by_path(fitted: Fitted, table: TableEncoder, prepared: Prepared) -> dict[str, dict[str, float]]:
+    """Every metric on the test rows of each path by itself: what the mixture is worth, and what the network."""
+    network, mix = fitted.network, fitted.mix
+    found = {}
+    for name, alone in (("network", 1.0), ("linear", 0.0)):
+        network.mix.fill_(alone)
+        found[name] = score(on_test_rows(network, table, prepared))
+    network.mix.fill_(mix)
+    return found
+
+
+def _facts(trained: Trained, prepared: Prepared, found: Evaluation, plan: dict[str, Any]) -> ModelFacts:
     problem, parts, fitted = prepared.problem, prepared.parts, trained.fitted
     return ModelFacts(
         model_type=trained.model_type,
@@ -102,7 +130,7 @@ def _facts(trained: Trained, prepared: Prepared, found: Evaluation) -> ModelFact
         warnings=[*trained.warnings, *_about_fit(fitted), *found.warnings],
         leaderboard=trained.others,
         pictures=found.pictures,
-        plan=_plan(fitted),
+        plan=plan,
     )
 
 
@@ -141,4 +169,8 @@ def _plan(fitted: Fitted) -> dict[str, Any]:
 def _thinned(history: list[dict[str, float]]) -> list[dict[str, float]]:
     step = -(-len(history) // _MOST_POINTS)
     chosen = [*history[:-1:step], *history[-1:]]
-    return [{name: float(f"{value:.{_DIGITS}g}") for name, value in word.items()} for word in chosen]
+    return [{name: _rounded(value) for name, value in word.items()} for word in chosen]
+
+
+def _rounded(value: float) -> float:
+    return value if isinstance(value, int) else float(f"{value:.{_DIGITS}g}")

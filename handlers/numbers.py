@@ -1,14 +1,10 @@
 """A prepared problem as numbers, for what learns from nothing else."""
 
-import numpy as np
-
 from events.errors import ReasonCode
 from handlers.contract import JobRefused
 from handlers.networks.table import TableEncoder
 from handlers.preparation import Prepared
 from handlers.training.rows import Rows, training_rows
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def numbers(prepared: Prepared) -> tuple[TableEncoder, Rows]:
@@ -26,6 +22,4 @@ def numbers(prepared: Prepared) -> tuple[TableEncoder, Rows]:
             ReasonCode.NO_FEATURES,
             "no feature column holds numbers or repeating categories in the training rows: name other feature_columns",
         ) from error
-    # A float64 beyond float32 would be infinite: cut where the network's own reading of tables cuts it.
-    values = np.clip(table.transform(X), -_LARGEST, _LARGEST).astype(np.float32)
-    return table, training_rows(values, problem, train)
+    return table, training_rows(table.transform(X), problem, train)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .catalogue import build_encoder
 from .encoder import Encoder
 
 
@@ -26,8 +27,6 @@ class Aligned(Encoder):
     places: torch.Tensor
 
     def __init__(self, inner: Mapping[str, Any], n_features: int) -> None:
-        from .network import build_encoder
-
         super().__init__(inner=dict(inner), n_features=n_features)
         self.inner = build_encoder(inner)
         self.width = self.inner.width
@@ -51,6 +50,11 @@ class Aligned(Encoder):
         aligned.inner.load_state_dict(encoder.state_dict())
         aligned.places.copy_(torch.tensor(list(places), dtype=torch.long))
         return aligned
+
+    @property
+    def rows_at_once(self) -> int:  # type: ignore[override] # the inner one's
+        """As many as the inner encoder takes."""
+        return self.inner.rows_at_once
 
     @property
     def blocks(self) -> nn.ModuleList:  # type: ignore[override] # the inner ones: they are not to be saved twice

@@ -3,38 +3,17 @@
 import torch
 from torch import nn
 
-from .encoder import Encoder
-from .tokens import Pooled, input_stage
+from .token_encoder import TokenEncoder
 
 
-class Cnn1d(Encoder):
+class Cnn1d(TokenEncoder):
     """Residual convolutions over tokens: of a table as the 1D-CNN of `Projection`, of a series as ResNet of Wang, Yan
     and Oates (2017), «Time Series Classification from Scratch with Deep Neural Networks»."""
 
     name = "cnn_1d"
 
-    def __init__(
-        self,
-        n_features: int,
-        shape: list[int] | None = None,
-        n_tokens: int = 16,
-        channels: int = 32,
-        rank: int = 128,
-        depth: int = 3,
-        dropout: float = 0.1,
-    ) -> None:
-        super().__init__(
-            n_features=n_features,
-            shape=shape,
-            n_tokens=n_tokens,
-            channels=channels,
-            rank=rank,
-            depth=depth,
-            dropout=dropout,
-        )
-        self.width = 2 * channels
-        stage = input_stage(n_features, shape, n_tokens, channels, rank, dropout)
-        self.blocks = nn.ModuleList([stage, *(Residual(channels, dropout) for _ in range(depth)), Pooled(channels)])
+    def made_layer(self, channels: int, dropout: float) -> nn.Module:
+        return Residual(channels, dropout)
 
 
 class Residual(nn.Module):

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .catalogue import build_encoder
 from .encoder import Encoder
 
 VERSION = 1
@@ -39,19 +40,19 @@ class Network(nn.Module):
         self.encoder = encoder
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(encoder.width, n_outputs))
         for name, value in (
-            ("mean", torch.zeros(n_features)),
-            ("scale", torch.ones(n_features)),
+            ("mean", torch.zeros(n_features, dtype=torch.float64)),
+            ("scale", torch.ones(n_features, dtype=torch.float64)),
             ("weight", torch.zeros(n_outputs, n_features)),
             ("bias", torch.zeros(n_outputs)),
             ("mix", torch.ones(())),
-            ("y_mean", torch.zeros(())),
-            ("y_scale", torch.ones(())),
+            ("y_mean", torch.zeros((), dtype=torch.float64)),
+            ("y_scale", torch.ones((), dtype=torch.float64)),
         ):
             self.register_buffer(name, value)
 
     def scaled(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, p) as the table has it → mean 0, deviation 1."""
-        return ((x - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST)
+        """(n, p) as the table has it, float64 → mean 0, deviation 1, float32: near a large offset the digits count."""
+        return ((x.double() - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST).float()
 
     def deep(self, scaled: torch.Tensor, start: int = 0) -> torch.Tensor:
         """(n, p) scaled → (n, k): what the encoder and its head say; of a regression in deviations of the target.
@@ -70,9 +71,13 @@ class Network(nn.Module):
         return (1 - self.mix) * linear + self.mix * deep
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, p) as the table has it → (n, k) logits, or (n, 1) values in the target's unit."""
+        """(n, p) as the table has it → (n, k) logits, or (n, 1) values in the target's unit; float64."""
         scaled = self.scaled(x)
-        return self.y_mean + self.y_scale * self.mixed(self.linear(scaled), self.deep(scaled))
+        return self.in_units(self.mixed(self.linear(scaled), self.deep(scaled)))
+
+    def in_units(self, said: torch.Tensor) -> torch.Tensor:
+        """Deviations of a regression's target in its unit; logits as they are."""
+        return self.y_mean + self.y_scale * said.double()
 
     def arguments(self) -> dict[str, Any]:
         """What `build` needs to make it again, as JSON data."""
@@ -95,37 +100,3 @@ def build(arguments: Mapping[str, Any]) -> Network:
         raise ValueError(f"the network is of version {arguments.get('version')!r}, this code reads {VERSION}")
     encoder = build_encoder(arguments["encoder"])
     return Network(encoder, arguments["n_features"], arguments["n_outputs"], arguments["dropout"])
-
-
-def build_encoder(arguments: Mapping[str, Any]) -> Encoder:
-    """The encoder that `arguments` (its `name` among them) describe, with random weights.
-
-    Raises:
-        ValueError: no encoder has that name.
-    """
-    told = dict(arguments)
-    encoder: Encoder = encoder_class(str(told.pop("name")))(**told)
-    return encoder
-
-
-def encoder_class(name: str) -> Any:
-    """The class that is known by `name`.
-
-    Raises:
-        ValueError: none is.
-    """
-    if name == "vision":  # brings a library of its own
-        from .vision import VisionEncoder
-
-        return VisionEncoder
-    from .aligned import Aligned
-    from .cnn_1d import Cnn1d
-    from .cnn_2d import Cnn2d
-    from .lstm import Lstm
-    from .rnn import Rnn
-    from .transformer import Transformer
-
-    known: dict[str, type[Encoder]] = {found.name: found for found in (Cnn1d, Cnn2d, Rnn, Lstm, Transformer, Aligned)}
-    if name not in known:
-        raise ValueError(f"no encoder is called {name!r}: known are {', '.join(known)}")
-    return known[name]

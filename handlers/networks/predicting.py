@@ -7,11 +7,7 @@ import torch
 from .network import Network
 from .table import Floats, TableEncoder
 
-_MOST_ROWS = 1024
-#: An image network makes some hundred times as much of a row as a row holds.
-_MOST_IMAGES = 32
 _MOST_CELLS = 2_000_000
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def predict_values(network: Network, table: TableEncoder, X: pd.DataFrame) -> Floats:
@@ -48,12 +44,8 @@ def _outputs(network: Network, table: TableEncoder, X: pd.DataFrame) -> Floats:
 
 
 def _rows_at_once(network: Network) -> int:
-    encoder = getattr(network.encoder, "inner", network.encoder)
-    most = _MOST_IMAGES if encoder.name == "vision" else _MOST_ROWS
-    return max(1, min(most, _MOST_CELLS // max(1, network.n_features)))
+    return max(1, min(network.encoder.rows_at_once, _MOST_CELLS // max(1, network.n_features)))
 
 
 def _answer(network: Network, rows: Floats) -> Floats:
-    # A float64 beyond float32 would be infinite; the network cuts both at the same place.
-    x = torch.from_numpy(np.clip(rows, -_LARGEST, _LARGEST).astype(np.float32)).to(network.mean.device)
-    return np.asarray(network(x).double().cpu().numpy())
+    return np.asarray(network(torch.from_numpy(rows).to(network.mean.device)).cpu().numpy())

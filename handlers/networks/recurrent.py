@@ -3,38 +3,16 @@
 import torch
 from torch import nn
 
-from .encoder import Encoder
-from .tokens import Pooled, input_stage
+from .token_encoder import TokenEncoder
 
 
-class Recurrent(Encoder):
+class Recurrent(TokenEncoder):
     """Layers of `cell` over tokens, each read both ways (Schuster and Paliwal 1997), beside a straight path."""
 
     cell: type[nn.RNN] | type[nn.LSTM]
 
-    def __init__(
-        self,
-        n_features: int,
-        shape: list[int] | None = None,
-        n_tokens: int = 16,
-        channels: int = 32,
-        rank: int = 128,
-        depth: int = 2,
-        dropout: float = 0.1,
-    ) -> None:
-        super().__init__(
-            n_features=n_features,
-            shape=shape,
-            n_tokens=n_tokens,
-            channels=channels,
-            rank=rank,
-            depth=depth,
-            dropout=dropout,
-        )
-        self.width = 2 * channels
-        stage = input_stage(n_features, shape, n_tokens, channels, rank, dropout)
-        layers = (BothWays(self.cell, channels, dropout) for _ in range(depth))
-        self.blocks = nn.ModuleList([stage, *layers, Pooled(channels)])
+    def made_layer(self, channels: int, dropout: float) -> nn.Module:
+        return BothWays(self.cell, channels, dropout)
 
 
 class BothWays(nn.Module):

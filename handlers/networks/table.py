@@ -15,6 +15,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 NUMBER, DATE, TEXT = "number", "date", "text"
 _MOST_CATEGORIES = 20
 _MOST_NAMES = 5
+_LARGEST = 1e100
 
 
 class TableEncoder:
@@ -56,7 +57,8 @@ class TableEncoder:
         numbers = self._numbers(table)
         numbers = np.where(np.isfinite(numbers), numbers, self._middles)
         shown = [_shown(table.iloc[:, place], self._categories[i]) for i, place in enumerate(self._texts)]
-        return np.hstack([numbers, *shown]).astype(np.float64, copy=False)
+        # Beyond these, means and deviations of a column would be infinite.
+        return np.clip(np.hstack([numbers, *shown]).astype(np.float64, copy=False), -_LARGEST, _LARGEST)
 
     def to_dict(self) -> dict[str, Any]:
         """All that was learned, as JSON data."""

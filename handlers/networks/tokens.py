@@ -26,6 +26,7 @@ class Projection(nn.Module):
 
     def __init__(self, n_features: int, n_tokens: int, width: int, rank: int) -> None:
         super().__init__()
+        self.n_tokens = n_tokens
         self._shape = (n_tokens, width)
         self.drop = nn.Dropout(_FEATURES_DROPPED)
         self.squeeze = nn.Linear(n_features, rank)

@@ -36,6 +36,8 @@ class VisionEncoder(Encoder):
     """
 
     name = "vision"
+    #: An image network makes some hundred times as much of a row as a row holds.
+    rows_at_once = 32
     keep_norms: torch.Tensor
 
     def __init__(

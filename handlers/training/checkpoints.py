@@ -4,7 +4,6 @@ import logging
 import pickle
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,38 +29,45 @@ _UNREADABLE = (
 
 
 class Checkpoints:
-    """Keeps what the fit called `name` needs to go on: one file, replaced as a whole, tensors and plain data alone."""
+    """Keeps what the fit called `name` needs to go on: one file, replaced as a whole, tensors and plain data alone.
 
-    def __init__(self, out: Outputs, name: str, report: Report) -> None:
-        self._path = out.keep / f"{name}.ckpt"
+    `of`: what the fit is of, as text; a checkpoint of something else (another version's network) is passed over.
+    """
+
+    def __init__(self, out: Outputs, name: str, of: str, report: Report) -> None:
+        self.path = out.keep / f"{name}.ckpt"
+        self.of = of
         # What is half written must not lie where it may be copied from.
         self._half_written = out.directory / f"{name}.ckpt"
         self._report = report
         self._next = 0.0
 
-    def found(self) -> Path | None:
-        """What an attempt before has left; None where there is nothing that can be read."""
-        if not self._path.exists():
+    def found(self) -> dict[str, Any] | None:
+        """What an attempt before has left in `path`; None where there is nothing that can be used."""
+        if not self.path.exists():
             return None
         try:
             with warnings.catch_warnings():  # of bytes that look strange to it
                 warnings.simplefilter("ignore")
-                told = torch.load(self._path, weights_only=True, map_location="cpu")
-            if not isinstance(told, dict) or not isinstance(told.get("lesson"), dict):
-                raise ValueError("it holds no lesson")
+                told = torch.load(self.path, weights_only=True, map_location="cpu")
+            if not isinstance(told, dict) or not isinstance(told.get("lesson"), dict) or told.get("of") != self.of:
+                raise ValueError("it is no checkpoint of this fit")
         except _UNREADABLE as error:
-            log.warning("a checkpoint cannot be read", extra={"error": repr(error)})
-            self._path.unlink()
+            log.warning("a checkpoint cannot be used", extra={"error": repr(error)})
+            self.path.unlink()
             return None
-        return self._path
+        return told
 
-    def after_epoch(self, trainer: Any, *, last: bool) -> None:
-        """Saves if it is time, and after the last epoch."""
+    def after_epoch(self, trainer: Any, ended: dict[str, Any] | None) -> None:
+        """Saves if it is time; of a fit that has ended, what it came to and no more."""
         begun = time.monotonic()
-        if begun < self._next and not last:
+        if begun < self._next and ended is None:
             return
-        trainer.save_checkpoint(self._half_written)
-        self._half_written.replace(self._path)
+        if ended is None:
+            trainer.save_checkpoint(self._half_written)
+        else:
+            torch.save({"lesson": ended, "of": self.of}, self._half_written)
+        self._half_written.replace(self.path)
         self._report.checkpoint()
         now = time.monotonic()
         self._next = now + max(_EVERY_S, _TIMES_ITS_COST * (now - begun))

@@ -1,6 +1,8 @@
 """A network fitted on training rows: scaled, its linear path solved, its deep path trained, both weighed."""
 
+import json
 import logging
+import time
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +42,7 @@ class Fitted:
     strength: float
     validation_score: float | None
     stopped: bool
+    seconds: float
     accelerator: str
     precision: str
 
@@ -70,12 +73,11 @@ def fit(
     scaled, y = _scaled(network, rows)
     weights = rows.alike() if settings.weighted else np.ones(len(scaled))
     while_choosing, final = linear.solve(scaled, y, rows, known, weights)
-    lesson = Lesson(network, rows, settings, News(report, settings, *percents, what), Checkpoints(out, name, report))
+    checkpoints = Checkpoints(out, name, _told(network, settings), report)
+    lesson = Lesson(network, rows, settings, News(report, settings, *percents, what), checkpoints)
+    begun = time.monotonic()
     precision = _run(lesson)
-    accelerator = lesson.device.type
-    network.load_state_dict(lesson.best)
-    deep = lesson.said(rows.validation).double().numpy(force=True)
-    network.to("cpu").eval()
+    deep = lesson.best_said().double().numpy()
     linear_said = while_choosing(scaled[rows.validation])
     validation = rows.validation
     mix = best_mix(linear_said, deep, y[validation], rows, trusted=settings.trusted, weights=weights[validation])
@@ -91,9 +93,15 @@ def fit(
         strength=final.strength,
         validation_score=_score((1 - mix) * linear_said + mix * deep, rows, network, settings.metric),
         stopped=lesson.stopped,
-        accelerator=accelerator,
+        seconds=round(time.monotonic() - begun, 3),
+        accelerator=lesson.accelerator,
         precision=precision,
     )
+
+
+def _told(network: Network, settings: Settings) -> str:
+    """What a fit is of: a checkpoint of anything else is of no use to it."""
+    return json.dumps([network.arguments(), settings.as_record(), torch.__version__], sort_keys=True)
 
 
 def _scale(network: Network, rows: Rows) -> None:
@@ -127,8 +135,11 @@ def _run(lesson: Lesson) -> str:
         trainer = lightning.Trainer(
             accelerator="auto", devices=1, max_epochs=lesson.settings.epochs, precision=precision, barebones=True
         )
-        if not lesson.has_ended(found := lesson.checkpoints.found()):
-            trainer.fit(lesson, ckpt_path=found, weights_only=True)
+        found = lesson.checkpoints.found()
+        if found is not None and found["lesson"]["ended"]:
+            lesson.take(found["lesson"])
+        else:
+            trainer.fit(lesson, ckpt_path=lesson.checkpoints.path if found else None, weights_only=True)
     return str(precision)
 
 

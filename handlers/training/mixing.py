@@ -23,12 +23,11 @@ def best_mix(
     trusted: bool = False,
     weights: Floats | None = None,
 ) -> float:
-    """The deep path's share: none where it is not clearly of use, else the most even one that is not clearly worse.
-
-    A `trusted` deep path knows more than these rows (it was trained on others before): it need not show its use first.
+    """The deep path's share: the least that is not clearly worse than the best, none where it is of no clear use.
 
     Clearly: see `is_clearly_worse`. Of a hundred validation rows a lucky path would otherwise take a share that its
-    mistakes on new rows do not deserve. Paths that count alike err least together.
+    mistakes on new rows do not deserve. A `trusted` deep path knows more than these rows (it was trained on others
+    before) and need not show its use on a handful: it takes the most even share that is not clearly worse.
 
     Args:
         linear_said, deep_said: (m, k) logits, or (m, 1) values, about the m validation rows.
@@ -36,9 +35,9 @@ def best_mix(
         weights: (m,) of the rows, None for one each.
     """
     if not len(y):
-        return _EVEN
+        return _EVEN if trusted else 0.0
     weights = np.ones(len(y)) if weights is None else weights
     losses = {mix: weights * row_losses((1 - mix) * linear_said + mix * deep_said, y, rows.n_classes) for mix in _MIXES}
     best = min(_MIXES, key=lambda mix: float(losses[mix].mean()))
     close = [mix for mix in _MIXES if not is_clearly_worse(losses[mix], losses[best])]
-    return 0.0 if 0.0 in close and not trusted else min(close, key=lambda mix: abs(mix - _EVEN))
+    return min(close, key=lambda mix: abs(mix - _EVEN)) if trusted else min(close)

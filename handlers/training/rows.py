@@ -9,12 +9,12 @@ import pandas as pd
 from handlers.datasets.problem import Problem
 from handlers.splits import Indices, split
 
-Floats = np.ndarray[Any, np.dtype[np.float32]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """n training rows: `X` (n, p) float32 without gaps; `y` class codes or values; `n_classes` None for a regression.
+    """n training rows: `X` (n, p) float64 without gaps; `y` class codes or values; `n_classes` None for a regression.
 
     `fit` and `validation` are positions among them: validation rows decide when to stop and how paths are weighed.
     """

@@ -1,5 +1,6 @@
 """From cohort to cohort: an encoder that an earlier job trained, for the columns of a new dataset."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ from handlers.networks.network import Network
 from handlers.networks.saved import load
 from handlers.networks.table import TableEncoder
 from handlers.networks_artifact import saved_in
+from handlers.preparation import Prepared
 from handlers.training.linear import Linear
 
 from .genes import align, require_enough
 from .starts import Start
 
+_OVERLAP = (
+    "Whether both datasets share patients was not looked at: make sure that none is in both, or the test rows here are "
+    "no test"
+)
 _NETWORKS = ("deep_learning", "transfer_learning")
 
 
-def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEncoder, problem: Problem) -> Start:
+def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEncoder, prepared: Prepared) -> Start:
     """The encoder of model `model_id`, its features found among the columns of `table` by name.
 
     Where both answer the same question, its head and its linear path go along: what it says is not unlearned.
@@ -34,18 +40,39 @@ def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEnc
         raise JobRefused(ReasonCode.MODEL_UNKNOWN, f"base_model «{base_model}» is not here: send the id of a model")
     if files.facts.get("model_type") not in _NETWORKS:
         raise _unsuitable(base_model, f"is of the type {files.facts.get('model_type')}: name a network's")
+    is_same_data = _is_same_data(files.facts, prepared, base_model)
     network, its_table, about = _loaded(files.path, base_model)
     alignment = align(its_table.names, table.names)
     require_enough(alignment, base_model)
     places = alignment.numbers()
     encoder = Aligned.around(network.encoder, places, len(table.names))
     architecture = f"{base_model} ({_innermost(network.encoder.name, network.encoder.arguments)})"
-    order = _order(about, problem)
+    told = [*alignment.sentences(), *([] if is_same_data else [_OVERLAP])]
+    order = _order(about, prepared.problem)
     if order is None:
-        return Start(encoder, None, architecture, alignment.sentences())
+        return Start(encoder, None, architecture, told)
     head = {name: value[order] for name, value in network.head.state_dict().items()}
-    told = [*alignment.sentences(), "The base model answers the same question: its answer is where training starts"]
-    return Start(encoder, head, architecture, told, linear=_linear(network, places, order, len(table.names)))
+    told.append("The base model answers the same question: its answer is where training starts")
+    # On its own data the base model's linear path has seen the rows that validate.
+    linear = None if is_same_data else _linear(network, places, order, len(table.names))
+    return Start(encoder, head, architecture, told, linear=linear)
+
+
+def _is_same_data(facts: Mapping[str, Any], prepared: Prepared, base_model: str) -> bool:
+    """Whether the base model learned from this very dataset, on the same rows.
+
+    Raises:
+        JobRefused: `model_unsuitable`, from this dataset but other rows: those that test now among them.
+    """
+    if facts.get("dataset_sha256") != prepared.problem.dataset_sha256:
+        return False
+    if facts.get("split_id") == prepared.parts.split_id:
+        return True
+    raise _unsuitable(
+        base_model,
+        "was trained on this very dataset with another target or group column, so that its training rows are among "
+        "those that test here: name a network of another dataset",
+    )
 
 
 def _loaded(path: Path, base_model: str) -> tuple[Network, TableEncoder, dict[str, Any]]:
@@ -58,14 +85,21 @@ def _loaded(path: Path, base_model: str) -> tuple[Network, TableEncoder, dict[st
 def _order(about: dict[str, Any], problem: Problem) -> list[int] | None:
     """Which of the base model's outputs is which of this problem's; None where they answer other questions.
 
-    Classes are the same where their labels are, quantities where the target column is called the same.
+    Questions are the same where the target columns are called the same and have the same classes: labels alone, such
+    as 0 and 1, say nothing.
     """
     theirs, ours = about.get("classes"), problem.classes
+    if _plain(about.get("target_column")) != _plain(problem.target_column):
+        return None
     if theirs is None and ours is None:
-        return [0] if about.get("target_column") == problem.target_column else None
+        return [0]
     if not theirs or not ours or sorted(map(str, theirs)) != sorted(map(str, ours)):
         return None
     return [list(map(str, theirs)).index(str(label)) for label in ours]
+
+
+def _plain(name: Any) -> str:
+    return str(name).strip().casefold()
 
 
 def _linear(network: Network, places: list[int], order: list[int], n_columns: int) -> Linear:

@@ -1,35 +1,79 @@
-"""What transfer was worth: the same network from scratch, on the same rows."""
+"""What transfer was worth: beside the same network from scratch, on the same test rows."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from handlers.metrics import Predictions, is_better, score
-from handlers.networks.network import Network
-from handlers.networks.predicting import predict_probabilities, predict_values
-from handlers.networks.table import TableEncoder
-from handlers.preparation import Prepared
+import numpy as np
+
+from handlers.metrics import LOWER_IS_BETTER, Predictions, evaluate, is_better, score
+from handlers.training.fit import Fitted
+
+_DRAWS = 2000
+#: Weights in memory at a time: 16 MB, whatever the number of rows.
+_CHUNK = 2_000_000
 
 
-def scores_on_test_rows(network: Network, table: TableEncoder, prepared: Prepared) -> dict[str, float]:
-    """Every metric of a network on the test rows."""
-    problem, test = prepared.problem, prepared.parts.test
-    X, y = problem.X.iloc[test], problem.y[test]
-    if problem.classes is None:
-        return score(Predictions(y, predict_values(network, table, X)))
-    probabilities = predict_probabilities(network, table, X)
-    return score(Predictions(y, probabilities.argmax(axis=1), probabilities))
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """By how much the first is better than the second in a metric, with a 95 % interval; positive is better."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n_rows: int
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3g} [{self.low:+.3g}, {self.high:+.3g}] in {self.metric}"
 
 
-def about_transfer(metric: str, transferred: dict[str, float], scratch: dict[str, float]) -> list[str]:
-    """A warning where transfer did not pay."""
-    ours, theirs = transferred.get(metric), scratch.get(metric)
-    if ours is None or theirs is None or is_better(metric, ours, theirs):
+def paired_gain(
+    ours: Predictions, theirs: Predictions, metric: str, groups: np.ndarray[Any, Any] | None, seed: int
+) -> Gain | None:
+    """The gain of `ours` over `theirs` on the same n rows; None where the metric has no value on them.
+
+    Method: percentiles of paired resamples of rows, or of whole groups (Efron and Tibshirani 1993, chapter 13).
+    """
+    if metric not in score(ours) or metric not in score(theirs):
+        return None
+    n = len(ours.y)
+    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+    count, rng, drawn = int(units.max()) + 1, np.random.default_rng(seed), []
+    for begin in range(0, _DRAWS, step := max(1, _CHUNK // n)):
+        draws = min(step, _DRAWS - begin)
+        weights = rng.multinomial(count, np.full(count, 1 / count), size=draws)[:, units].astype(float)
+        drawn.append(evaluate(ours, weights)[metric] - evaluate(theirs, weights)[metric])
+    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    low, high = np.nanpercentile(sign * np.concatenate(drawn), [2.5, 97.5])
+    return Gain(metric, sign * (score(ours)[metric] - score(theirs)[metric]), float(low), float(high), n)
+
+
+def about_transfer(gain: Gain | None) -> list[str]:
+    """A warning where transfer did not pay, or nobody can tell."""
+    if gain is None or gain.low > 0:
         return []
+    if gain.value > 0:
+        return [
+            f"Whether transfer paid cannot be told from {gain.n_rows} test rows: beside the same network from scratch "
+            f"it gains {gain}"
+        ]
     return [
-        f"Transfer did not pay: the same network trained from scratch is no worse in {metric} on the test rows "
-        f"({theirs:.3g} against {ours:.3g}). The base model may be of another kind of data, or there are rows enough"
+        f"Transfer did not pay: beside the same network from scratch it gains {gain} on {gain.n_rows} test rows. "
+        "The base model may be of another kind of data, or there are rows enough without it"
     ]
 
 
-def member(name: str, validation_score: float | None) -> dict[str, Any]:
-    """A line of a leaderboard."""
-    return {"name": name, "validation_score": validation_score, "fit_seconds": None}
+def members(fits: dict[str, Fitted], metric: str) -> list[dict[str, Any]]:
+    """Lines of a leaderboard, best first: name, validation score, seconds."""
+    ranked: list[tuple[str, Fitted]] = []
+    for name, fitted in fits.items():
+        place = sum(not _is_better(fitted.validation_score, other.validation_score, metric) for _, other in ranked)
+        ranked.insert(place, (name, fitted))
+    return [
+        {"name": name, "validation_score": fitted.validation_score, "fit_seconds": fitted.seconds}
+        for name, fitted in ranked
+    ]
+
+
+def _is_better(value: float | None, than: float | None, metric: str) -> bool:
+    return value is not None and (than is None or is_better(metric, value, than))

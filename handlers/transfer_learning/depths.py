@@ -18,7 +18,9 @@ def depths(request: TransferLearningRequested, start: Start) -> list[int]:
     """
     n_blocks = len(start.encoder.blocks)
     if request.fine_tune_layers == "auto":
-        return sorted({0, 1, -(-n_blocks // 2), n_blocks})
+        # A first block without parameters, such as an image, trains nothing.
+        most = n_blocks if any(True for _ in start.encoder.blocks[0].parameters()) else n_blocks - 1
+        return sorted({0, 1, -(-most // 2), most})
     if request.fine_tune_layers > n_blocks:
         raise JobRefused(
             ReasonCode.INVALID_FIELD,

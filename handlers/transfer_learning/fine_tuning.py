@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from handlers.contract import Outputs, Report
+from events.errors import ReasonCode
+from handlers.contract import JobRefused, Outputs, Report
 from handlers.metrics import is_better
 from handlers.networks.network import Network
 from handlers.training.fit import Fitted, fit
@@ -31,34 +32,52 @@ class FineTuning:
         """Of the encoder."""
         return len(self.start.encoder.blocks)
 
-    def best(self, depths: list[int], begins: float, ends: float) -> tuple[int, Fitted, dict[int, float | None]]:
-        """The best of `depths` (how many last blocks are trained) by validation score, its fit, and all scores."""
+    def to_depths(self, depths: list[int], begins: float, ends: float) -> dict[int, Fitted]:
+        """A fit for each of `depths` (how many last blocks are trained), but those that diverge beside others.
+
+        Raises:
+            JobRefused: `diverged`, all of them.
+        """
         step = (ends - begins) / len(depths)
-        fits = {
-            depth: self._to_depth(depth, begins + number * step, begins + (number + 1) * step)
-            for number, depth in enumerate(depths)
-        }
-        chosen = depths[0]
-        for depth in depths[1:]:
-            if self._is_better(fits[depth].validation_score, fits[chosen].validation_score):
+        fits: dict[int, Fitted] = {}
+        for number, depth in enumerate(depths):
+            try:
+                fits[depth] = self._to_depth(depth, begins + number * step, begins + (number + 1) * step)
+            except JobRefused as refusal:
+                if refusal.reason is not ReasonCode.DIVERGED or (depth == depths[-1] and not fits):
+                    raise
+        return fits
+
+    def best_of(self, fits: dict[int, Fitted]) -> int:
+        """The depth with the best validation score; of equals the least."""
+        chosen = min(fits)
+        for depth in sorted(fits):
+            score, than = fits[depth].validation_score, fits[chosen].validation_score
+            if score is not None and (than is None or is_better(self.settings.metric, score, than)):
                 chosen = depth
-        return chosen, fits[chosen], {depth: fitted.validation_score for depth, fitted in fits.items()}
+        return chosen
 
-    def from_scratch(self, begins: float, ends: float) -> Fitted:
-        """The same network, all of it trained, with nothing carried over."""
+    def from_scratch(self, begins: float, ends: float) -> Fitted | None:
+        """The same network, all of it trained, with nothing carried over; None where that diverges."""
         network = self.start.from_scratch(self.rows.X.shape[1], self.rows.n_outputs, self.settings.seed)
-        return self._fit(network, self.settings, "scratch", "Training from scratch, for comparison:", begins, ends)
-
-    def _to_depth(self, depth: int, begins: float, ends: float) -> Fitted:
-        network = self.start.network(self.rows.X.shape[1], self.rows.n_outputs, self.settings.seed)
-        settings = self.settings_at(depth)
-        what = f"Fine-tuning {depth} of {self.n_blocks} blocks:" if depth else "Fine-tuning the head:"
-        return self._fit(network, settings, f"depth-{depth}", what, begins, ends, self.start.linear)
+        what = "Training from scratch, for comparison:"
+        try:
+            return self._fit(network, self.settings, "scratch", what, (begins, ends))
+        except JobRefused as refusal:
+            if refusal.reason is ReasonCode.DIVERGED:
+                return None
+            raise
 
     def settings_at(self, depth: int) -> Settings:
         """How a fit that trains `depth` last blocks is done."""
-        frozen, carried = self.n_blocks - depth, not self.start.is_random
-        return replace(self.settings, frozen=frozen, slower=_SLOWER if carried else 1.0, trusted=carried)
+        slower = 1.0 if self.start.is_random else _SLOWER
+        trusted = self.start.head is not None
+        return replace(self.settings, frozen=self.n_blocks - depth, slower=slower, trusted=trusted)
+
+    def _to_depth(self, depth: int, begins: float, ends: float) -> Fitted:
+        network = self.start.network(self.rows.X.shape[1], self.rows.n_outputs, self.settings.seed)
+        what = f"Fine-tuning {depth} of {self.n_blocks} blocks:" if depth else "Fine-tuning the head:"
+        return self._fit(network, self.settings_at(depth), f"depth-{depth}", what, (begins, ends), self.start.linear)
 
     def _fit(
         self,
@@ -66,14 +85,9 @@ class FineTuning:
         settings: Settings,
         name: str,
         what: str,
-        begins: float,
-        ends: float,
+        percents: tuple[float, float],
         known: Linear | None = None,
     ) -> Fitted:
-        percents = (begins, ends)
         return fit(
             network, self.rows, settings, self.out, self.report, known=known, name=name, what=what, percents=percents
         )
-
-    def _is_better(self, score: float | None, than: float | None) -> bool:
-        return score is not None and (than is None or is_better(self.settings.metric, score, than))

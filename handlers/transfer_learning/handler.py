@@ -1,23 +1,29 @@
 """The transfer-learning handler: an encoder from elsewhere, fitted further, beside the same network from scratch."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 
-from events.errors import OmniScopeError
+from events.errors import OmniScopeError, ReasonCode
 from events.requests import TransferLearningRequested
 from handlers.contract import Inputs, JobRefused, Outputs, Report, Result
-from handlers.network_results import Trained, finish
+from handlers.intervals import intervals
+from handlers.metrics import score
+from handlers.network_results import Trained, finish, on_test_rows
 from handlers.networks.table import TableEncoder
 from handlers.numbers import numbers
 from handlers.objectives import objective
 from handlers.preparation import Prepared, prepare
 from handlers.provenance import Clock
 from handlers.shapes import IMAGE, check_shape
+from handlers.training.fit import Fitted
 from handlers.training.rows import Rows
 from handlers.training.settings import Settings
 
 from .base_models import parse
 from .cohorts import cohort_start
-from .comparing import about_transfer, member, scores_on_test_rows
+from .comparing import about_transfer, members, paired_gain
 from .depths import depths
 from .fine_tuning import FineTuning
 from .pretrained import vision_start
@@ -49,29 +55,52 @@ def run(request: TransferLearningRequested, inputs: Inputs, out: Outputs, report
         start = _start(request, inputs, table, rows, prepared)
     tuning = FineTuning(start, rows, _settings(request, prepared), out, report)
     with clock("fit"):
-        depth, fitted, tried = tuning.best(depths(request, start), _BEGINS, _COMPARES)
-    metric, n_blocks = tuning.settings.metric, tuning.n_blocks
-    others = [member(f"{tried_depth} of {n_blocks} blocks trained", score) for tried_depth, score in tried.items()]
-    warnings, beside = list(start.told), {}
+        fits = tuning.to_depths(depths(request, start), _BEGINS, _COMPARES)
+    depth = tuning.best_of(fits)
+    scratch = None
     if not start.is_random:
         with clock("from scratch"):
             scratch = tuning.from_scratch(_COMPARES, _ENDS)
-        theirs = scores_on_test_rows(scratch.network, table, prepared)
-        ours = scores_on_test_rows(fitted.network, table, prepared)
-        warnings += about_transfer(metric, ours, theirs)
-        others.append(member("from scratch", scratch.validation_score))
-        beside = {"from_scratch": theirs}
+    metric, n_blocks = tuning.settings.metric, tuning.n_blocks
+    compared = _compared(fits[depth], scratch, table, prepared, tuning.settings)
+    named = {f"{tried} of {n_blocks} blocks trained": fitted for tried, fitted in fits.items()}
     trained = Trained(
-        fitted=fitted,
+        fitted=fits[depth],
         table=table,
         settings=tuning.settings_at(depth),
         model_type="transfer_learning",
         architecture=f"{start.architecture}, {depth} of {n_blocks} blocks trained,",
-        hyperparameters={"base_model": request.base_model, "fine_tuned_layers": depth, **beside},
-        warnings=warnings,
-        others=others,
+        hyperparameters={"base_model": request.base_model, "fine_tune_layers": depth},
+        warnings=[*start.told, *compared.warnings],
+        others=members(named | ({"from scratch": scratch} if scratch else {}), metric),
+        beside=compared.beside,
+        note=compared.note,
     )
     return finish(trained, prepared, out, report, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What is to be told of the same network from scratch."""
+
+    warnings: list[str]
+    beside: dict[str, Any]
+    note: str = ""
+
+
+def _compared(
+    fitted: Fitted, scratch: Fitted | None, table: TableEncoder, prepared: Prepared, settings: Settings
+) -> _Compared:
+    if scratch is None:
+        return _Compared([], {})
+    problem, test = prepared.problem, prepared.parts.test
+    groups = None if problem.groups is None else problem.groups.iloc[test].astype(str).to_numpy()
+    ours, theirs = (on_test_rows(each.network, table, prepared) for each in (fitted, scratch))
+    beside = {"from_scratch": {"metrics": score(theirs), "intervals": intervals(theirs, groups, settings.seed)}}
+    if fitted.stopped or scratch.stopped:  # whoever was cut short is no opponent
+        return _Compared([], beside)
+    gain = paired_gain(ours, theirs, settings.metric, groups, settings.seed)
+    return _Compared(about_transfer(gain), beside, f"; gain over the same network from scratch {gain}" if gain else "")
 
 
 def _start(
@@ -82,10 +111,25 @@ def _start(
     except OmniScopeError as refusal:
         raise JobRefused(refusal.reason, refusal.message) from refusal
     if base.source == "job":
-        return cohort_start(base.name, request.base_model, inputs, table, prepared.problem)
+        _refuse_what_networks_of_jobs_have(request)
+        return cohort_start(base.name, request.base_model, inputs, table, prepared)
     check_shape(request.input_shape, rows.X.shape[1], IMAGE)
     is_random = request.weights == "random"
     return vision_start(base, inputs.weights, rows, seed=request.seed, is_random=is_random, shape=request.input_shape)
+
+
+def _refuse_what_networks_of_jobs_have(request: TransferLearningRequested) -> None:
+    if request.weights == "random":
+        raise JobRefused(
+            ReasonCode.INVALID_FIELD,
+            "weights is random, but base_model names a network of an earlier job: leave weights out, or send a "
+            "deep-learning request with its architecture",
+        )
+    if request.input_shape is not None:
+        raise JobRefused(
+            ReasonCode.INVALID_FIELD,
+            "input_shape is for vision networks: a network of an earlier job has its own, leave it out",
+        )
 
 
 def _settings(request: TransferLearningRequested, prepared: Prepared) -> Settings:

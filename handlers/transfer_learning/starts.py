@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from handlers.networks.catalogue import build_encoder
 from handlers.networks.encoder import Encoder
-from handlers.networks.network import Network, build_encoder
+from handlers.networks.network import Network
 from handlers.training.linear import Linear
 
 _DROPOUT = 0.2

@@ -58,7 +58,7 @@ def models(
 
 def from_scratch(results: dict[str, Any]) -> dict[str, Any]:
     """What the same network without its base model scored on the same test rows; empty where none was trained."""
-    told = (results.get("hyperparameters") or {}).get("from_scratch")
+    told = (results.get("plan") or {}).get("from_scratch")
     return told if isinstance(told, dict) else {}
 
 
@@ -84,7 +84,7 @@ def print_results(results: dict[str, Any], settings: "Settings") -> None:
             f"{name} *" if name == results["primary_metric"] else name,
             with_interval(results["metrics"], results["intervals"], name),
             with_interval(baseline["metrics"], baseline["intervals"], name),
-            *([with_interval(scratch, {}, name)] if scratch else []),
+            *([with_interval(scratch["metrics"], scratch["intervals"], name)] if scratch else []),
         )
         for name in results["metrics"]
     )

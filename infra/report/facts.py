@@ -75,7 +75,7 @@ def about_model(results: Mapping[str, Any]) -> Iterable[Fact]:
             yield Fact("Positive class", classes[1])
     yield Fact("Best of the search" if results["model_type"] == "automl" else "Architecture", results["architecture"])
     yield from _about_epochs(results.get("plan") or {})
-    scratch = (results.get("hyperparameters") or {}).get("from_scratch") or {}
+    scratch = ((results.get("plan") or {}).get("from_scratch") or {}).get("metrics") or {}
     if results["primary_metric"] in scratch:
         told = f"{metric(results['primary_metric']).in_a_sentence} {figure(scratch[results['primary_metric']])}"
         yield Fact("The same network from scratch", f"{told} on the test rows")

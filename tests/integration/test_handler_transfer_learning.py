@@ -167,8 +167,8 @@ def test_the_facts_are_whole_and_scratch_stands_beside(job: Job) -> None:
     model = job.model
     assert (model.model_type, model.problem_type) == ("transfer_learning", "binary")
     assert model.architecture.startswith("job:m-1 (transformer), 0 of 4 blocks trained, ")
-    assert (model.hyperparameters["base_model"], model.hyperparameters["fine_tuned_layers"]) == ("job:m-1", 0)
-    assert set(model.hyperparameters["from_scratch"]) >= {"accuracy", "log_loss"}
+    assert (model.hyperparameters["base_model"], model.hyperparameters["fine_tune_layers"]) == ("job:m-1", 0)
+    assert set(model.plan["from_scratch"]["metrics"]) >= {"accuracy", "log_loss"}
     assert [member["name"] for member in model.leaderboard] == ["0 of 4 blocks trained", "from scratch"]
     assert model.baseline.name == "logistic regression"
     words = [word for _, word in job.reports.told]
@@ -221,7 +221,7 @@ def test_a_regression_can_stand_on_classes(base: ModelFiles, tmp_path: Path) -> 
     frame = cohort(40, seed=5)
     job = transfer(base, frame.assign(kind=frame[GENES[:4]].sum(axis=1)), tmp_path, epochs=3)
     assert job.model.problem_type == "regression"
-    assert set(job.model.hyperparameters["from_scratch"]) >= {"rmse"}
+    assert set(job.model.plan["from_scratch"]["metrics"]) >= {"rmse"}
 
 
 def test_a_chain_of_jobs(job: Job, source: Job, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_auto_tries_some_depths_and_takes_the_best_of_them(base: ModelFiles, tmp
     job = transfer(base, cohort(40, seed=2), tmp_path, fine_tune_layers="auto", epochs=2)
     members = {member["name"]: member["validation_score"] for member in job.model.leaderboard}
     assert list(members) == [*(f"{depth} of 4 blocks trained" for depth in (0, 1, 2, 4)), "from scratch"]
-    chosen = job.model.hyperparameters["fine_tuned_layers"]
+    chosen = job.model.hyperparameters["fine_tune_layers"]
     tried = {name: score for name, score in members.items() if name != "from scratch"}
     assert tried[f"{chosen} of 4 blocks trained"] == min(tried.values())
     assert job.model.validation_score == min(tried.values())
@@ -340,7 +340,7 @@ def test_a_source_of_no_use_is_warned_about(base: ModelFiles, tmp_path: Path) ->
     save(saved_in(tmp_path / "model"), network, table, about)
     useless = ModelFiles("m-1", tmp_path / "model", base.facts)
     job = transfer(useless, cohort(120, seed=8, k=3), tmp_path / "job", epochs=15, learning_rate=0.01)
-    scratch = job.model.hyperparameters["from_scratch"]["log_loss"]
+    scratch = job.model.plan["from_scratch"]["metrics"]["log_loss"]
     assert scratch <= job.model.metrics["log_loss"]
     told = next(warning for warning in job.model.warnings if "Transfer did not pay" in warning)
     assert f"({scratch:.3g} against {job.model.metrics['log_loss']:.3g})" in told
@@ -384,7 +384,7 @@ def test_the_bundled_network_learns_digits_and_its_model_loads(tmp_path: Path) -
     job = seen(frame, tmp_path, bundled(), base_model="bundled:efficientnet-lite0", learning_rate=0.01)
     assert job.model.architecture.startswith("bundled:efficientnet-lite0 (tf_efficientnet_lite0), 0 of ")
     assert job.model.metrics["accuracy"] > 0.8
-    assert "from_scratch" in job.model.hyperparameters
+    assert "from_scratch" in job.model.plan
     said = mlflow.pyfunc.load_model(str(job.out.model)).predict(frame.head(9))
     assert (said["prediction"] == frame["kind"].head(9)).mean() > 0.7
 
@@ -396,7 +396,7 @@ def test_random_weights_are_had_only_in_so_many_words(tmp_path: Path) -> None:
     assert "omniscope-ml weights prefetch torchvision:resnet18" in refused.value.message
     assert '"weights": "random"' in refused.value.message
     job = seen(digits(40), tmp_path / "random", None, base_model="resnet18", weights="random", epochs=1)
-    assert "from_scratch" not in job.model.hyperparameters
+    assert "from_scratch" not in job.model.plan
     assert job.model.hyperparameters["slower"] == 1.0
 
 

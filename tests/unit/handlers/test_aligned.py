@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from handlers.networks.aligned import Aligned
-from handlers.networks.network import Network, build, build_encoder, encoder_class
+from handlers.networks.catalogue import build_encoder
+from handlers.networks.network import Network, build
 
 #: Of four features the second is missing; of five columns the first and the fourth are not known.
 PLACES = [2, -1, 4, 1]
@@ -14,7 +15,7 @@ PLACES = [2, -1, 4, 1]
 
 def lstm() -> torch.nn.Module:
     torch.manual_seed(0)
-    return encoder_class("lstm")(n_features=4).eval()
+    return build_encoder({"name": "lstm", "n_features": 4}).eval()
 
 
 def test_columns_come_to_their_places_and_what_is_missing_is_the_mean() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from handlers.networks.backbones import make_backbone
-from handlers.networks.network import build_encoder
+from handlers.networks.catalogue import build_encoder
 from handlers.networks.vision import Image, VisionEncoder, see_channels
 
 

@@ -183,7 +183,7 @@ def test_a_network_is_listed_by_its_architecture(api: FakeApi) -> None:
     assert "AutoML_12345678  (automl, binary)" in call("models", "m1").stdout
     assert "from scratch" not in call("models", "m1").stdout
     api.answers["/api/ml/models/m1/results"] = [
-        (200, {**MODEL, "hyperparameters": {"from_scratch": {"auroc": 0.8125}}})
+        (200, {**MODEL, "plan": {"from_scratch": {"metrics": {"auroc": 0.8125}, "intervals": {}}}})
     ]
     (line,) = [line for line in call("models", "m1").stdout.splitlines() if line.startswith("auroc *")]
     assert line.split()[-2:] == ["0.9", "0.8125"]

@@ -221,8 +221,10 @@ def test_a_network_tells_how_it_was_trained() -> None:
     told = results(
         model_type="transfer_learning", architecture="transformer, the last 2 blocks trained on",
         leaderboard=[{"name": "from scratch", "validation_score": 0.31, "fit_seconds": None}],
-        hyperparameters={"from_scratch": {"log_loss": 0.456}},
-        plan={"version": 1, "kind": "network", "epochs_run": 37, "best_epoch": 25},
+        plan={
+            "version": 1, "kind": "network", "epochs_run": 37, "best_epoch": 25,
+            "from_scratch": {"metrics": {"log_loss": 0.456}, "intervals": {}},
+        },
     )  # fmt: skip
     told["training_config"] = {
         "dataset_id": "d", "target_column": "outcome", "base_model": "job:m-1", "fine_tune_layers": "auto",
