@@ -45,6 +45,9 @@ _MEASURES: dict[str, Measure] = {"points (1 % of accuracy)": points, "log-loss (
 
 Runs = list[dict[str, Any]]
 
+#: How sentences begin that say transfer did not pay, or may not have.
+_WARNINGS = ("Transfer did not pay", "Transfer made no", "Whether transfer paid")
+
 
 def main() -> None:
     warnings.simplefilter("ignore")
@@ -159,7 +162,7 @@ def _line(runs: Runs, measure: Measure) -> str:
     gains = "".join(f"{_gain(scores['transfer'] - scores[other]):28}" for other in ARMS[1:])
     shown = "".join(f"{abs(scores[arm].mean()):10.3f}" for arm in ARMS)
     n_train = np.mean([run["n_train"] for run in runs])
-    warned = sum(any("did not pay" in sentence for sentence in run.get("warnings", ())) for run in runs)
+    warned = sum(any(sentence.startswith(_WARNINGS) for sentence in run.get("warnings", ())) for run in runs)
     seconds = np.median([run["seconds"]["transfer"] for run in runs])
     return f"{n_train:6.0f}{len(runs):6d}{shown}   {gains}{warned:6d}{seconds:9.1f}"
 

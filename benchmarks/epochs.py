@@ -118,7 +118,8 @@ class Turns:
 
 def _measure(architecture: str, size: str, seconds: float) -> Turns:
     from handlers.contract import Outputs
-    from handlers.networks.network import Network, build_encoder
+    from handlers.networks.catalogue import build_encoder
+    from handlers.networks.network import Network
     from handlers.training.fit import fit
     from handlers.training.settings import Settings
 

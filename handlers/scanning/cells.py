@@ -19,6 +19,7 @@ from handlers.datasets.problem import Problem
 from .numbers_in_text import DIGITS_IN_RUN
 from .windows import Keys
 
+_FLOAT32 = np.finfo(np.float32)
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -190,16 +191,29 @@ def as_float64(values: Floats) -> Keys:
 
 
 def as_float32(values: Floats) -> Keys:
-    """Each value's four bytes as float32."""
-    with np.errstate(over="ignore"):
-        return np.ascontiguousarray(values.astype("<f4")).view("<u4").astype(np.uint64)
+    """Each value's four bytes as float32; of one beyond float32, bytes that nothing else is likely to have."""
+    with np.errstate(over="ignore", under="ignore"):
+        keys = np.ascontiguousarray(values.astype("<f4")).view("<u4").astype(np.uint64)
+    lost = (np.abs(values) > _FLOAT32.max) | ((np.abs(values) < _FLOAT32.tiny) & (values != 0))
+    return np.where(lost, _unlikely(values) >> np.uint64(32), keys)
 
 
 def as_integers(values: Floats, n_bytes: int) -> Keys:
-    """Each whole value's bytes as a signed integer, cut to `n_bytes`; gaps become 0."""
+    """Each whole value's bytes as a signed integer, cut to `n_bytes`; gaps become 0.
+
+    Of a value beyond all whole numbers, bytes that nothing else is likely to have: all would be the same otherwise.
+    """
     whole = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).clip(-(2.0**62), 2.0**62).astype("<i8")
     mask = np.uint64(2 ** (8 * n_bytes) - 1)
-    return whole.view("<u8") & mask
+    lost = np.isfinite(values) & (np.abs(values) >= 2.0**62)
+    return np.where(lost, _unlikely(values), whole.view("<u8")) & mask
+
+
+def _unlikely(values: Floats) -> Keys:
+    """The bits of each value, mixed (Fibonacci hashing, Knuth 1973)."""
+    with np.errstate(over="ignore"):
+        bits = np.ascontiguousarray(values, dtype="<f8").view("<u8") * np.uint64(0x9E3779B97F4A7C15)
+    return bits ^ (bits >> np.uint64(29))
 
 
 def swapped(keys: Keys, n_bytes: int) -> Keys:

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _EVERY_S = 2.0
 _TIMES_ITS_COST = 20
 #: What reading bytes may end in that are no checkpoint: torch tells of some damages by whatever its parser ran into.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     RuntimeError,
     pickle.UnpicklingError,
@@ -25,6 +25,7 @@ _UNREADABLE = (
     ValueError,
     TypeError,
     AttributeError,
+    AssertionError,
 )
 
 
@@ -50,9 +51,9 @@ class Checkpoints:
             with warnings.catch_warnings():  # of bytes that look strange to it
                 warnings.simplefilter("ignore")
                 told = torch.load(self.path, weights_only=True, map_location="cpu")
-            if not isinstance(told, dict) or not isinstance(told.get("lesson"), dict) or told.get("of") != self.of:
+            if not isinstance(told, dict) or told.get("of") != self.of or "ended" not in told["lesson"]:
                 raise ValueError("it is no checkpoint of this fit")
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             log.warning("a checkpoint cannot be used", extra={"error": repr(error)})
             self.path.unlink()
             return None

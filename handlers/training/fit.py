@@ -22,6 +22,8 @@ from .news import News, as_predictions
 from .rows import Rows
 from .settings import Settings
 
+#: What the fit of a job that has one alone is called.
+_ONLY = "network"
 #: A column's deviation, itself and beside its mean, from which on it varies: less is rounding.
 _LEAST_SPREAD, _LEAST_SHARE = 1e-30, 1e-9
 
@@ -55,7 +57,7 @@ def fit(
     report: Report,
     *,
     known: linear.Linear | None = None,
-    name: str = "network",
+    name: str = _ONLY,
     what: str = "Training",
     percents: tuple[float, float] = (0.0, 100.0),
 ) -> Fitted:
@@ -63,7 +65,8 @@ def fit(
 
     Args:
         known: the linear path of another cohort, for these features and classes.
-        name: of its checkpoints. Where an attempt before has left one, the fit goes on from there.
+        name: of its checkpoints, and of its metrics where a job has several fits. Where an attempt before has left a
+            checkpoint, the fit goes on from there.
         what: stands before each word of progress, which goes from the first to the second of `percents`.
 
     Raises:
@@ -74,7 +77,7 @@ def fit(
     weights = rows.alike() if settings.weighted else np.ones(len(scaled))
     while_choosing, final = linear.solve(scaled, y, rows, known, weights)
     checkpoints = Checkpoints(out, name, _told(network, settings), report)
-    lesson = Lesson(network, rows, settings, News(report, settings, *percents, what), checkpoints)
+    lesson = Lesson(network, rows, settings, _news(report, settings, percents, what, name), checkpoints)
     begun = time.monotonic()
     precision = _run(lesson)
     deep = lesson.best_said().double().numpy()
@@ -97,6 +100,11 @@ def fit(
         accelerator=lesson.accelerator,
         precision=precision,
     )
+
+
+def _news(report: Report, settings: Settings, percents: tuple[float, float], what: str, name: str) -> News:
+    prefix = "" if name == _ONLY else f"{name.replace('-', '_')}_"
+    return News(report, settings, *percents, what, prefix)
 
 
 def _told(network: Network, settings: Settings) -> str:

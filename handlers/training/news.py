@@ -16,12 +16,17 @@ _EVERY_S = 1.0
 
 
 class News:
-    """Tells a fit's progress between `begins` and `ends` percent of the job; `what` stands before each word."""
+    """Tells a fit's progress between `begins` and `ends` percent of the job; `what` stands before each word.
 
-    def __init__(self, report: Report, settings: Settings, begins: float, ends: float, what: str = "Training") -> None:
+    `prefix`: before the names of metrics, where a job has several fits.
+    """
+
+    def __init__(
+        self, report: Report, settings: Settings, begins: float, ends: float, what: str = "Training", prefix: str = ""
+    ) -> None:
         self._report = report
         self._settings = settings
-        self._begins, self._ends, self._what = begins, ends, what
+        self._begins, self._ends, self._what, self._prefix = begins, ends, what, prefix
         self._began: tuple[float, int] | None = None
         self._told_at = time.monotonic()
         self._last = ""
@@ -48,8 +53,8 @@ class News:
             parts.append(f"{metric} {word['validation_score']:.3g}")
         self._last = f": {', '.join(parts)}"
         names = {"validation_score": f"validation_{metric}"}
-        metrics = {names.get(name, name): value for name, value in word.items()}
-        epoch = int(metrics.pop("epoch"))
+        metrics = {f"{self._prefix}{names.get(name, name)}": value for name, value in word.items() if name != "epoch"}
+        epoch = int(word["epoch"])
         self._tell(epoch - 1, epoch, metrics)
 
     def score(self, said: np.ndarray[Any, Any], rows: Rows) -> float | None:

@@ -21,6 +21,7 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 #: How a file with weights may be called: tensors alone, or what `torch.load(weights_only=True)` reads.
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
+_OF_OURS = re.compile(r"(AutoML|DeepLearning|TransferLearning|Ensemble)_[0-9a-f]{8}\Z")
 _TIMM = re.compile(r"[A-Za-z0-9_]{1,80}\.[A-Za-z0-9_]{1,80}\Z")
 _HUB_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?"
 _HUB = re.compile(rf"{_HUB_PART}/{_HUB_PART}\Z")
@@ -90,6 +91,8 @@ def _elsewhere(name: str) -> str:
     """What may have been meant by a bare name that torchvision does not have."""
     if name in BUNDLED:
         return f" (did you mean «bundled:{name}»?)"
+    if _OF_OURS.match(name):
+        return " (a model trained here is called job:<model_id>, as omniscope-ml models shows it)"
     if name.endswith(SUFFIXES):
         return " (a file of yours is called file:/its/path)"
     if _TIMM.match(name):

@@ -48,6 +48,8 @@ def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEnc
     encoder = Aligned.around(network.encoder, places, len(table.names))
     architecture = f"{base_model} ({_innermost(network.encoder.name, network.encoder.arguments)})"
     told = [*alignment.sentences(), *([] if is_same_data else [_OVERLAP])]
+    if float(network.mix) == 0:
+        told.append("In the base model's own answer its network has no part: it may have little to give")
     order = _order(about, prepared.problem)
     if order is None:
         return Start(encoder, None, architecture, told)
@@ -55,7 +57,7 @@ def cohort_start(model_id: str, base_model: str, inputs: Inputs, table: TableEnc
     told.append("The base model answers the same question: its answer is where training starts")
     # On its own data the base model's linear path has seen the rows that validate.
     linear = None if is_same_data else _linear(network, places, order, len(table.names))
-    return Start(encoder, head, architecture, told, linear=linear)
+    return Start(encoder, head, architecture, told, linear=linear, mix=float(network.mix))
 
 
 def _is_same_data(facts: Mapping[str, Any], prepared: Prepared, base_model: str) -> bool:

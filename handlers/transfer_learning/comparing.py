@@ -49,17 +49,19 @@ def paired_gain(
 
 
 def about_transfer(gain: Gain | None) -> list[str]:
-    """A warning where transfer did not pay, or nobody can tell."""
+    """A warning where transfer did not pay, made no difference, or nobody can tell."""
     if gain is None or gain.low > 0:
         return []
-    if gain.value > 0:
+    if gain.low == gain.high == 0:
+        return ["Transfer made no difference: the answers are those of the same network from scratch"]
+    if gain.high < 0:
         return [
-            f"Whether transfer paid cannot be told from {gain.n_rows} test rows: beside the same network from scratch "
-            f"it gains {gain}"
+            f"Transfer did not pay: beside the same network from scratch it gains {gain} on {gain.n_rows} test rows. "
+            "The base model may be of another kind of data, or there are rows enough without it"
         ]
     return [
-        f"Transfer did not pay: beside the same network from scratch it gains {gain} on {gain.n_rows} test rows. "
-        "The base model may be of another kind of data, or there are rows enough without it"
+        f"Whether transfer paid cannot be told from {gain.n_rows} test rows: beside the same network from scratch it "
+        f"gains {gain}"
     ]
 
 

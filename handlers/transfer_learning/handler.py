@@ -11,6 +11,7 @@ from handlers.contract import Inputs, JobRefused, Outputs, Report, Result
 from handlers.intervals import intervals
 from handlers.metrics import score
 from handlers.network_results import Trained, finish, on_test_rows
+from handlers.networks.network import Network
 from handlers.networks.table import TableEncoder
 from handlers.numbers import numbers
 from handlers.objectives import objective
@@ -62,7 +63,8 @@ def run(request: TransferLearningRequested, inputs: Inputs, out: Outputs, report
         with clock("from scratch"):
             scratch = tuning.from_scratch(_COMPARES, _ENDS)
     metric, n_blocks = tuning.settings.metric, tuning.n_blocks
-    compared = _compared(fits[depth], scratch, table, prepared, tuning.settings)
+    base = start.as_it_stands(fits[depth].network)
+    compared = _compared(fits[depth], scratch, base, table, prepared, tuning.settings)
     named = {f"{tried} of {n_blocks} blocks trained": fitted for tried, fitted in fits.items()}
     trained = Trained(
         fitted=fits[depth],
@@ -81,7 +83,7 @@ def run(request: TransferLearningRequested, inputs: Inputs, out: Outputs, report
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What is to be told of the same network from scratch."""
+    """What is to be told of the same network from scratch, and of the base model as it stands."""
 
     warnings: list[str]
     beside: dict[str, Any]
@@ -89,7 +91,12 @@ class _Compared:
 
 
 def _compared(
-    fitted: Fitted, scratch: Fitted | None, table: TableEncoder, prepared: Prepared, settings: Settings
+    fitted: Fitted,
+    scratch: Fitted | None,
+    base: Network | None,
+    table: TableEncoder,
+    prepared: Prepared,
+    settings: Settings,
 ) -> _Compared:
     if scratch is None:
         return _Compared([], {})
@@ -97,6 +104,8 @@ def _compared(
     groups = None if problem.groups is None else problem.groups.iloc[test].astype(str).to_numpy()
     ours, theirs = (on_test_rows(each.network, table, prepared) for each in (fitted, scratch))
     beside = {"from_scratch": {"metrics": score(theirs), "intervals": intervals(theirs, groups, settings.seed)}}
+    if base is not None:
+        beside["base_model"] = {"metrics": score(on_test_rows(base, table, prepared)), "intervals": {}}
     if fitted.stopped or scratch.stopped:  # whoever was cut short is no opponent
         return _Compared([], beside)
     gain = paired_gain(ours, theirs, settings.metric, groups, settings.seed)

@@ -18,7 +18,8 @@ _DROPOUT = 0.2
 class Start:
     """An encoder that comes from elsewhere, and where they fit its head and its linear path, for the new columns.
 
-    `told`: what a reader should know of it. `is_random`: nothing was carried over, as asked for.
+    `mix`: the deep path's share in the base model's own answer. `told`: what a reader should know of it. `is_random`:
+    nothing was carried over, as asked for.
     """
 
     encoder: Encoder
@@ -27,6 +28,19 @@ class Start:
     told: list[str] = field(default_factory=list)
     is_random: bool = False
     linear: Linear | None = None
+    mix: float = 1.0
+
+    def as_it_stands(self, like: Network) -> Network | None:
+        """The base model's whole answer on the new columns, scaled as `like` scales; None where it has none."""
+        if self.head is None or self.linear is None:
+            return None
+        network = self.network(like.n_features, like.n_outputs, 0)
+        for name in ("mean", "scale", "y_mean", "y_scale"):
+            getattr(network, name).copy_(getattr(like, name))
+        network.weight.copy_(torch.as_tensor(self.linear.weight))
+        network.bias.copy_(torch.as_tensor(self.linear.bias))
+        network.mix.fill_(self.mix)
+        return network.eval()
 
     def network(self, n_features: int, n_outputs: int, seed: int) -> Network:
         """A network that begins with a copy of what was carried over; what is new follows from the seed."""

@@ -1,7 +1,6 @@
 """A file of pretrained weights, read without running anything in it, and put into the network it belongs to."""
 
 import math
-import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,9 @@ import torch
 from events.errors import ReasonCode
 from handlers.contract import JobRefused
 from handlers.networks.backbones import Backbone
+from handlers.training.checkpoints import UNREADABLE
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 Tensors = dict[str, torch.Tensor]
 
 #: Under which keys a training's checkpoint keeps a network's tensors.
@@ -35,7 +36,7 @@ def read_tensors(path: Path) -> Tensors:
             found: Any = load_file(path)
         else:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+    except (SafetensorError, *UNREADABLE) as error:
         raise refused(path, "cannot be read as weights and nothing else") from error
     if isinstance(found, dict):
         found = next((found[key] for key in _WRAPPED if isinstance(found.get(key), dict)), found)
@@ -60,16 +61,26 @@ def fill(made: Backbone, tensors: Mapping[str, torch.Tensor], path: Path) -> Non
     unexpected = [name for name in tensors if name not in own and name.partition(".")[0] not in beyond]
     present = {name: tensors[name] for name in needed if name in tensors}
     misshapen = [name for name, value in present.items() if value.shape != own[name]]
-    broken = [name for name, value in present.items() if not torch.isfinite(value).all()]
-    for names, what in (
-        (missing, "are missing"),
-        (unexpected, "are not known to it"),
-        (misshapen, "have another shape"),
-        (broken, "are not finite"),
-    ):
+    strange = [name for name, value in present.items() if not _is_plain(value, model.state_dict()[name])]
+    faults = {
+        "are missing": missing,
+        "are not known to it": unexpected,
+        "have another shape": misshapen,
+        "are of another type": strange,
+    }
+    if not any(faults.values()):
+        faults["are not finite"] = [name for name, value in present.items() if not torch.isfinite(value).all()]
+    for what, names in faults.items():
         if names:
             raise refused(path, f"does not fit {type(model).__name__}: {len(names):,} tensors {what} ({names[0]}, …)")
     model.load_state_dict(present, strict=False)
+
+
+def _is_plain(value: torch.Tensor, like: torch.Tensor) -> bool:
+    """Whether a tensor lies in memory as numbers do, real ones where real ones are wanted."""
+    if value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized or value.is_complex():
+        return False
+    return value.dtype in _FLOATS if like.is_floating_point() else not value.is_floating_point()
 
 
 def _of_stages(made: Backbone) -> list[str]:

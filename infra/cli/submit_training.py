@@ -63,12 +63,12 @@ def transfer_learning(
     learning: Learning,
     *,
     base_model: Annotated[
-        str | None,
+        str,
         typer.Option(
-            help="job:MODEL_ID (trained here), bundled:NAME, torchvision:NAME, timm:NAME, hf:NAME or file:PATH.  "
-            "[default: resnet50]"
+            help="job:MODEL_ID (trained here), bundled:NAME, torchvision:NAME (or its bare name), timm:NAME, hf:NAME "
+            "or file:PATH."
         ),
-    ] = None,
+    ],
     fine_tune_layers: Annotated[
         str | None,
         typer.Option(
@@ -82,6 +82,9 @@ def transfer_learning(
     weights: Annotated[
         str | None, typer.Option(help="pretrained, or random: the network from scratch.  [default: pretrained]")
     ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option(help="Of true images, for a vision network: CHANNELSxHEIGHTxWIDTH, as in 1x8x8.")
+    ] = None,
     asking: Asking,
 ) -> None:
     """Go on from a network that has learned from other data."""
@@ -94,6 +97,7 @@ def transfer_learning(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "weights": weights,
+        "input_shape": shape(input_shape),
     }
     _submit(TransferLearningRequested, learning, own, asking)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from events.errors import OmniScopeError, ReasonCode
+from events.identifiers import model_id_of
 from events.requests import JobRequested
 from handlers.contract import BaseWeights, ModelFiles
 from handlers.transfer_learning.base_models import BaseModel, parse
@@ -47,10 +48,21 @@ async def loans_of(request: JobRequested, store: Store) -> Loans:
         return Loans()
     base = parse(name)
     if base.source == "job":
-        return Loans(models=((base.name, await known_models.recall(store, base.name)),))
+        return Loans(models=((base.name, await _recalled(store, base.name)),))
     # Random weights asked for in so many words: the name says the architecture alone.
     unread = base.source in ("torchvision", "timm", "hf") and getattr(request, "weights", None) == "random"
     return Loans(weights=None if unread else base)
+
+
+async def _recalled(store: Store, name: str) -> dict[str, Any]:
+    """What is recorded of the model called `name`, or of the one that the job called so has made."""
+    try:
+        return await known_models.recall(store, name)
+    except OmniScopeError as unknown:
+        try:
+            return await known_models.recall(store, model_id_of(name))
+        except OmniScopeError:
+            raise unknown from None
 
 
 async def borrowed_weights(weights: Weights, base: BaseModel, folder: Path, say: Say) -> BaseWeights:

@@ -38,7 +38,8 @@ _KNOWN = {
     "residuals": ("Residuals", "errors by predicted value; a good model's lie evenly around zero", "rmse"),
     "learning_curve": (
         "Learning curve",
-        "loss on training and on validation rows after each epoch; where they part, it learns by heart",
+        "loss on training and on validation rows after each epoch. Training rows are blended and parts of them left "
+        "out, so that theirs is usually the higher; where the validation loss rises while it falls, it learns by heart",
         "",
     ),
     "leaderboard": ("Leaderboard", "the members of the model by their validation score", ""),

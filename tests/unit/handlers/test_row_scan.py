@@ -323,3 +323,18 @@ def test_the_report_tells_what_was_looked_for(problem: Problem, tmp_path: Path) 
     assert json.loads(json.dumps(record)) == record
     assert record["rows"] == N
     assert min(record[name] for name in ("cells", "runs", "words")) > N
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e30, 1e-50])
+def test_cells_beyond_float32_and_whole_numbers_are_not_found_in_zeros(tmp_path: Path, scale: float) -> None:
+    """What cannot be written in a width has no bytes there: zeros in a file are none of its cells."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(80, 4)) * [scale, 1, 1, 1], columns=list("abcd"))
+    problem = problem_of(frame.assign(target=rng.normal(size=80)), tmp_path)
+    artifact = tmp_path / "artifact"
+    artifact.mkdir()
+    (artifact / "weights").write_bytes(bytes(4000) + rng.normal(size=500).astype("f4").tobytes())
+    refuse_rows(artifact, problem)
+    (artifact / "weights").write_bytes(frame.to_numpy().tobytes())
+    with pytest.raises(JobRefused):
+        refuse_rows(artifact, problem)

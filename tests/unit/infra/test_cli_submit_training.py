@@ -59,9 +59,9 @@ def test_a_network_for_series(published: list[Any]) -> None:
 
 def test_what_is_not_said_is_left_to_the_defaults(published: list[Any]) -> None:
     submit("deep-learning", *DATA, "--architecture", "lstm")
-    submit("transfer-learning", *DATA)
+    submit("transfer-learning", *DATA, "--base-model", "job:m-1")
     assert published[0].model_fields_set == {"dataset_id", "target_column", "architecture", "created_by"}
-    assert published[1].model_fields_set == {"dataset_id", "target_column", "created_by"}
+    assert published[1].model_fields_set == {"dataset_id", "target_column", "base_model", "created_by"}
 
 
 @pytest.mark.parametrize(("told", "depth"), [("auto", "auto"), ("0", 0), ("12", 12)])
@@ -83,9 +83,10 @@ def test_from_one_cohort_to_another(published: list[Any], told: str, depth: int 
         (("deep-learning", "--architecture", "rnn", "--learning-rate", "nan"), "learning_rate"),
         (("deep-learning", "--architecture", "rnn", "--input-shape", "600"), "CHANNELSxLENGTH"),
         (("deep-learning", "--architecture", "rnn", "--input-shape", "0x600"), "input_shape"),
-        (("transfer-learning", "--fine-tune-layers", "some"), "a number from 0, or auto"),
-        (("transfer-learning", "--fine-tune-layers", "-1"), "a number from 0, or auto"),
-        (("transfer-learning", "--weights", "imagenet"), "weights"),
+        (("transfer-learning", "--base-model", "job:m", "--fine-tune-layers", "some"), "a number from 0, or auto"),
+        (("transfer-learning", "--base-model", "job:m", "--fine-tune-layers", "-1"), "a number from 0, or auto"),
+        (("transfer-learning", "--base-model", "resnet50", "--weights", "imagenet"), "weights"),
+        (("transfer-learning",), "--base-model"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_sent(published: list[Any], words: tuple[str, ...], told: str) -> None:
@@ -100,9 +101,12 @@ def test_all_trainings_share_what_may_be_said_of_a_table(published: list[Any]) -
         *("--features", "a,b", "--exclude", "id", "--group", "patient", "--problem-type", "regression"),
         *("--eval-metric", "mae", "--seed", "5", "--name", "pilot", "--timeout", "60", "--job-id", "j1"),
     )
-    for kind in (("automl",), ("deep-learning", "--architecture", "rnn"), ("transfer-learning",)):
+    for kind in (("automl",), ("deep-learning", "--architecture", "rnn"), ("transfer-learning", "--base-model", "b")):
         assert submit(*kind, *DATA, *shared).exit_code == 0
-    told = [request.model_dump(exclude_unset=True, exclude={"architecture", "created_by"}) for request in published]
+    told = [
+        request.model_dump(exclude_unset=True, exclude={"architecture", "base_model", "created_by"})
+        for request in published
+    ]
     assert [type(request) for request in published] == [
         AutomlRequested,
         DeepLearningRequested,
