@@ -101,8 +101,8 @@ class DeepLearningRequested(TrainingRequested):
 class TransferLearningRequested(TrainingRequested):
     """Fine-tuning. `base_model` may carry a source, as in `job:<model_id>`; a bare name is torchvision's.
 
-    `fine_tune_layers`: how many of its last blocks are trained, 0 for the head alone. `input_shape`, of true images for a
-    vision network: [channels, height, width].
+    `fine_tune_layers`: how many of its last blocks are trained, 0 for the head alone. `input_shape`, of true images
+    for a vision network: [channels, height, width].
     """
 
     base_model: Annotated[str, Field(min_length=1, max_length=512)] = "resnet50"
