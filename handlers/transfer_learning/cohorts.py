@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from events.errors import ReasonCode
 from handlers.contract import Inputs, JobRefused
@@ -79,9 +80,17 @@ def _is_same_data(facts: Mapping[str, Any], prepared: Prepared, base_model: str)
 
 def _loaded(path: Path, base_model: str) -> tuple[Network, TableEncoder, dict[str, Any]]:
     try:
-        return load(saved_in(path))
+        network, table, about = load(saved_in(path))
     except ValueError as error:
         raise _unsuitable(base_model, f"cannot be read: {error}") from error
+    whole = all(bool(torch.isfinite(value).all()) for value in network.state_dict().values())
+    if (
+        not whole
+        or not isinstance(about.get("classes"), list | None)
+        or not all(isinstance(n, str) for n in table.names)
+    ):
+        raise _unsuitable(base_model, "is damaged: its files are not what a training here writes; train it again")
+    return network, table, about
 
 
 def _order(about: dict[str, Any], problem: Problem) -> list[int] | None:

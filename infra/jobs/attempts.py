@@ -139,7 +139,8 @@ class Attempts:
                 async for message in run.messages():
                     match message:
                         case Progressed(percent=percent, message=text, eta_s=eta_s, metrics=metrics):
-                            teller.update(percent, text, eta_s, metrics)
+                            if not deadline.passed:  # how far it came in its time is told, not how it wound up
+                                teller.update(percent, text, eta_s, metrics)
                         case CheckpointSaved():
                             await place.save_checkpoint()
                         case _ if isinstance(message, FINAL):

@@ -78,6 +78,11 @@ def cohort(n: int, seed: int, k: int = 2) -> pd.DataFrame:
     return pd.DataFrame(X, columns=GENES).assign(kind=np.array(["healthy", "ill", "worse"])[codes])
 
 
+def sha256_of(frame: pd.DataFrame) -> str:
+    """What stands in for a file's: tables of one length count as one file."""
+    return hashlib.sha256(str(len(frame)).encode()).hexdigest()
+
+
 def run(
     kind: Any, request: Any, frame: pd.DataFrame, folder: Path, reports: Reports | None = None, **inputs: Any
 ) -> Job:
@@ -87,7 +92,7 @@ def run(
     for path in (out.directory, out.keep):
         path.mkdir()
     reports = reports or Reports()
-    dataset = DatasetFile("d", folder / "data.parquet", "parquet", hashlib.sha256(str(len(frame)).encode()).hexdigest())
+    dataset = DatasetFile("d", folder / "data.parquet", "parquet", sha256_of(frame))
     result = kind.run(request, Inputs(dataset, limits=Limits(1), **inputs), out, reports)
     assert result.model is not None
     return Job(result.model, out, reports)
@@ -325,6 +330,25 @@ def test_damaged_files_of_a_base_are_named(base: ModelFiles, tmp_path: Path, nam
     told = refusal(ModelFiles("m-1", tmp_path / "model", base.facts), cohort(30, seed=2), tmp_path / "job")
     assert told.reason is ReasonCode.MODEL_UNSUITABLE
     assert name in told.message
+
+
+def test_a_base_whose_weights_are_no_numbers_is_told_as_damaged(base: ModelFiles, tmp_path: Path) -> None:
+    network, table, about = load(saved_in(base.path))
+    network.weight.fill_(float("nan"))
+    shutil.copytree(base.path, tmp_path / "model")
+    save(saved_in(tmp_path / "model"), network, table, about)
+    told = refusal(ModelFiles("m-1", tmp_path / "model", base.facts), cohort(30, seed=2), tmp_path / "job")
+    assert told.reason is ReasonCode.MODEL_UNSUITABLE
+    assert "damaged" in told.message
+
+
+def test_rows_that_taught_the_base_model_another_question_are_no_test(base: ModelFiles, tmp_path: Path) -> None:
+    """The same file, other parts: those that test now were among those it learned from."""
+    frame = cohort(60, seed=2)
+    facts = {**base.facts, "dataset_sha256": sha256_of(frame), "split_id": "another"}
+    told = refusal(ModelFiles("m-1", base.path, facts), frame, tmp_path / "job")
+    assert told.reason is ReasonCode.MODEL_UNSUITABLE
+    assert "another target or group column" in told.message
 
 
 def test_a_base_model_that_was_not_brought_is_no_error_of_ours(tmp_path: Path) -> None:

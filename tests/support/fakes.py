@@ -107,6 +107,10 @@ class HeldLease:
         await self.sure.wait()
 
 
+#: In a script: the rest comes when a soft stop was asked for.
+WHEN_STOPPED = object()
+
+
 class ScriptedRun:
     """A run that says what the script says. A script that ends without a final message waits to be killed."""
 
@@ -118,6 +122,9 @@ class ScriptedRun:
     async def messages(self) -> AsyncIterator[Any]:
         yield Started(pid=1)
         for message in self._script:
+            if message is WHEN_STOPPED:
+                await self.stopped_softly.wait()
+                continue
             yield message
             if isinstance(message, FINAL):
                 return

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.fakes import WHEN_STOPPED
 from support.lives import House, noop
 
 from events.envelope import CloudEvent, full_type
@@ -322,6 +323,15 @@ async def test_a_time_limit_asks_softly_and_then_kills(tmp_path: Any, monkeypatc
     await house.handle(asked)
     assert house.executor.runs[0].stopped_softly.is_set()
     assert house.outcomes.one("ml.job.failed").data["error"]["reason"] == "timed_out"
+
+
+async def test_how_far_it_came_in_its_time_is_told_and_not_how_it_wound_up(tmp_path: Any) -> None:
+    winding_up = [WHEN_STOPPED, Progressed(percent=100, message="Finished"), DONE]
+    house = House(tmp_path, [Progressed(percent=50, message="Half way"), *winding_up])
+    await house.handle(noop(timeout_s=1))
+    failed = house.outcomes.one("ml.job.failed").data
+    assert failed["error"]["reason"] == "timed_out"
+    assert "at 50 %: Half way" in failed["error"]["message"]
 
 
 async def test_an_unknown_dataset_is_named(tmp_path: Any) -> None:
