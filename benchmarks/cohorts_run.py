@@ -122,7 +122,7 @@ def _work(
 def _handled(
     request: Any, sample: pd.DataFrame, rest: pd.DataFrame, name: str, folder: Path, model: ModelFiles
 ) -> tuple[Problem, Predictions, Result, float]:
-    from handlers.networks_artifact import predict
+    from handlers.network_jobs.artifact import predict
 
     out, result, seconds = _work(request, sample, name, folder, model)
     problem = load_problem(request, _dataset(sample, name, folder))

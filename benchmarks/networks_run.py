@@ -98,7 +98,9 @@ def _automl(request: Any, dataset: DatasetFile, problem: Problem, folder: Path) 
 
 
 def _network(request: Any, dataset: DatasetFile, problem: Problem, folder: Path) -> tuple[Predictions, Any]:
-    return _handled("handlers.deep_learning.handler", "handlers.networks_artifact", request, dataset, problem, folder)
+    return _handled(
+        "handlers.deep_learning.handler", "handlers.network_jobs.artifact", request, dataset, problem, folder
+    )
 
 
 def _handled(

@@ -4,12 +4,12 @@ import torch
 
 from events.requests import DeepLearningRequested
 from handlers.contract import Inputs, Outputs, Report, Result
-from handlers.network_results import Trained, finish
-from handlers.numbers import numbers
+from handlers.network_jobs.numbers import numbers
+from handlers.network_jobs.results import Trained, finish
+from handlers.network_jobs.shapes import IMAGE, SERIES, check_shape
 from handlers.objectives import objective
 from handlers.preparation import Prepared, prepare
 from handlers.provenance import Clock
-from handlers.shapes import IMAGE, SERIES, check_shape
 from handlers.training.fit import fit
 from handlers.training.settings import Settings
 

@@ -10,11 +10,11 @@ import torch
 from events.errors import ReasonCode
 from handlers.contract import Inputs, JobRefused
 from handlers.datasets.problem import Problem
+from handlers.network_jobs.artifact import saved_in
 from handlers.networks.aligned import Aligned
 from handlers.networks.network import Network
 from handlers.networks.saved import load
 from handlers.networks.table import TableEncoder
-from handlers.networks_artifact import saved_in
 from handlers.preparation import Prepared
 from handlers.training.linear import Linear
 

@@ -10,14 +10,14 @@ from events.requests import TransferLearningRequested
 from handlers.contract import Inputs, JobRefused, Outputs, Report, Result
 from handlers.intervals import intervals
 from handlers.metrics import score
-from handlers.network_results import Trained, finish, on_test_rows
+from handlers.network_jobs.numbers import numbers
+from handlers.network_jobs.results import Trained, finish, on_test_rows
+from handlers.network_jobs.shapes import IMAGE, check_shape
 from handlers.networks.network import Network
 from handlers.networks.table import TableEncoder
-from handlers.numbers import numbers
 from handlers.objectives import objective
 from handlers.preparation import Prepared, prepare
 from handlers.provenance import Clock
-from handlers.shapes import IMAGE, check_shape
 from handlers.training.fit import Fitted
 from handlers.training.rows import Rows
 from handlers.training.settings import Settings

@@ -20,8 +20,8 @@ from events.errors import ReasonCode
 from events.requests import DeepLearningRequested
 from handlers.contract import DatasetFile, Inputs, JobRefused, Limits, Outputs, Result
 from handlers.deep_learning.handler import run
+from handlers.network_jobs.artifact import saved_in
 from handlers.networks.saved import load
-from handlers.networks_artifact import saved_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -20,8 +20,8 @@ from events.requests import DeepLearningRequested, TransferLearningRequested
 from handlers.contract import BaseWeights, DatasetFile, Inputs, JobRefused, Limits, ModelFiles, Outputs
 from handlers.deep_learning import handler as deep_learning
 from handlers.metrics import Predictions
+from handlers.network_jobs.artifact import saved_in
 from handlers.networks.saved import load, save
-from handlers.networks_artifact import saved_in
 from handlers.transfer_learning import handler as transfer_learning
 from handlers.transfer_learning.comparing import about_transfer, paired_gain
 

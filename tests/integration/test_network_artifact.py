@@ -17,9 +17,9 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from support.networks import network_of, problem_of
 
 from handlers.datasets.problem import Problem
+from handlers.network_jobs.artifact import predict, requirements, saved_in, write_network
 from handlers.networks.predicting import predict_probabilities, predict_values
 from handlers.networks.saved import load
-from handlers.networks_artifact import predict, requirements, saved_in, write_network
 from handlers.row_scan import refuse_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -7,10 +7,10 @@ from events.outcomes import ModelFacts
 from handlers.contract import Outputs, Report, Result
 from handlers.evaluation import Evaluation, evaluate, summary
 from handlers.metrics import Predictions, score
+from handlers.network_jobs.artifact import predict, write_network
 from handlers.networks.network import Network
 from handlers.networks.predicting import predict_probabilities, predict_values
 from handlers.networks.table import TableEncoder
-from handlers.networks_artifact import predict, write_network
 from handlers.preparation import Prepared
 from handlers.provenance import Clock, hardware, packages
 from handlers.row_scan import refuse_rows

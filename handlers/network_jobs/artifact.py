@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["predict", "saved_in", "write_network"]
 
-_CODE = Path(__file__).with_name("networks")
+_CODE = Path(__file__).parents[1] / "networks"
 _PACKAGES = ("mlflow", "numpy", "pandas", "safetensors", "torch")
 
 
