@@ -5,8 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from handlers.intervals import intervals
 from handlers.metrics import LOWER_IS_BETTER, Predictions, evaluate, is_better, score
+from handlers.network_jobs.results import on_test_rows
+from handlers.networks.network import Network
+from handlers.networks.table import TableEncoder
+from handlers.preparation import Prepared
 from handlers.training.fit import Fitted
+from handlers.training.settings import Settings
 
 _DRAWS = 2000
 #: Weights in memory at a time: 16 MB, whatever the number of rows.
@@ -25,6 +31,45 @@ class Gain:
 
     def __str__(self) -> str:
         return f"{self.value:+.3g} [{self.low:+.3g}, {self.high:+.3g}] in {self.metric}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is to be told of the same network from scratch, and of the base model as it stands.
+
+    `beside`: their scores on the test rows; `note`: a clause for the summary.
+    """
+
+    warnings: list[str]
+    beside: dict[str, Any]
+    note: str = ""
+
+
+def compare(
+    fitted: Fitted,
+    scratch: Fitted | None,
+    base: Network | None,
+    table: TableEncoder,
+    prepared: Prepared,
+    settings: Settings,
+) -> Comparison:
+    """The transferred network beside others on the test rows; nothing is claimed where one of them was cut short."""
+    problem, test = prepared.problem, prepared.parts.test
+    groups = None if problem.groups is None else problem.groups.iloc[test].astype(str).to_numpy()
+    beside: dict[str, Any] = {}
+    notes, warnings = "", []
+    if scratch is not None:
+        ours, theirs = (on_test_rows(each.network, table, prepared) for each in (fitted, scratch))
+        beside["from_scratch"] = {"metrics": score(theirs), "intervals": intervals(theirs, groups, settings.seed)}
+        gain = paired_gain(ours, theirs, settings.metric, groups, settings.seed)
+        if gain is not None and not fitted.stopped and not scratch.stopped:
+            notes, warnings = f"; gain over the same network from scratch {gain}", about_transfer(gain)
+    if base is not None:
+        untouched = score(on_test_rows(base, table, prepared))
+        beside["base_model"] = {"metrics": untouched, "intervals": {}}
+        if settings.metric in untouched:
+            notes += f"; the base model as it stands has {settings.metric} {untouched[settings.metric]:.3g}"
+    return Comparison(warnings, beside, notes)
 
 
 def paired_gain(

@@ -1,30 +1,23 @@
 """The transfer-learning handler: an encoder from elsewhere, fitted further, beside the same network from scratch."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 
 from events.errors import OmniScopeError, ReasonCode
 from events.requests import TransferLearningRequested
 from handlers.contract import Inputs, JobRefused, Outputs, Report, Result
-from handlers.intervals import intervals
-from handlers.metrics import score
 from handlers.network_jobs.numbers import numbers
-from handlers.network_jobs.results import Trained, finish, on_test_rows
+from handlers.network_jobs.results import Trained, finish
 from handlers.network_jobs.shapes import IMAGE, check_shape
-from handlers.networks.network import Network
 from handlers.networks.table import TableEncoder
 from handlers.objectives import objective
 from handlers.preparation import Prepared, prepare
 from handlers.provenance import Clock
-from handlers.training.fit import Fitted
 from handlers.training.rows import Rows
 from handlers.training.settings import Settings
 
 from .base_models import parse
 from .cohorts import cohort_start
-from .comparing import about_transfer, members, paired_gain
+from .comparing import compare, members
 from .depths import depths
 from .fine_tuning import FineTuning
 from .pretrained import vision_start
@@ -64,7 +57,7 @@ def run(request: TransferLearningRequested, inputs: Inputs, out: Outputs, report
             scratch = tuning.from_scratch(_COMPARES, _ENDS)
     metric, n_blocks = tuning.settings.metric, tuning.n_blocks
     base = start.as_it_stands(fits[depth].network)
-    compared = _compared(fits[depth], scratch, base, table, prepared, tuning.settings)
+    compared = compare(fits[depth], scratch, base, table, prepared, tuning.settings)
     named = {f"{tried} of {n_blocks} blocks trained": fitted for tried, fitted in fits.items()}
     trained = Trained(
         fitted=fits[depth],
@@ -79,37 +72,6 @@ def run(request: TransferLearningRequested, inputs: Inputs, out: Outputs, report
         note=compared.note,
     )
     return finish(trained, prepared, out, report, clock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """What is to be told of the same network from scratch, and of the base model as it stands."""
-
-    warnings: list[str]
-    beside: dict[str, Any]
-    note: str = ""
-
-
-def _compared(
-    fitted: Fitted,
-    scratch: Fitted | None,
-    base: Network | None,
-    table: TableEncoder,
-    prepared: Prepared,
-    settings: Settings,
-) -> _Compared:
-    if scratch is None:
-        return _Compared([], {})
-    problem, test = prepared.problem, prepared.parts.test
-    groups = None if problem.groups is None else problem.groups.iloc[test].astype(str).to_numpy()
-    ours, theirs = (on_test_rows(each.network, table, prepared) for each in (fitted, scratch))
-    beside = {"from_scratch": {"metrics": score(theirs), "intervals": intervals(theirs, groups, settings.seed)}}
-    if base is not None:
-        beside["base_model"] = {"metrics": score(on_test_rows(base, table, prepared)), "intervals": {}}
-    if fitted.stopped or scratch.stopped:  # whoever was cut short is no opponent
-        return _Compared([], beside)
-    gain = paired_gain(ours, theirs, settings.metric, groups, settings.seed)
-    return _Compared(about_transfer(gain), beside, f"; gain over the same network from scratch {gain}" if gain else "")
 
 
 def _start(
