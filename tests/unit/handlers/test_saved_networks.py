@@ -61,7 +61,7 @@ def test_four_files_that_everybody_may_read_and_no_pickle(whole: Path) -> None:
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     network, table = network_of(VALUES)
     whole = predict_values(network, table, VALUES.X)
-    monkeypatch.setattr("handlers.networks.predicting._MOST_ROWS", 7)
+    monkeypatch.setattr(type(network.encoder), "rows_at_once", 7)
     np.testing.assert_allclose(predict_values(network, table, VALUES.X), whole, rtol=1e-5, atol=1e-5)
     assert predict_values(network, table, VALUES.X[:0]).shape == (0,)
 
@@ -117,8 +117,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "more outputs": (told(NETWORK, n_outputs=4), WEIGHTS),
     "negative outputs": (told(NETWORK, n_outputs=-4), NETWORK),
     "more features than memory": (told(NETWORK, n_features=10**15), NETWORK),
-    "another table": (told(TABLE, columns=["a"], kinds=["number"], medians=[0.0], categories=[]), TABLE),
-    "a table that does not fit together": (told(TABLE, medians=[]), TABLE),
+    "another table": (told(TABLE, columns=["a"], kinds=["number"], middles=[0.0], categories=[]), TABLE),
+    "a table that does not fit together": (told(TABLE, middles=[]), TABLE),
 }  # fmt: skip
 
 
