@@ -24,7 +24,8 @@ class Examples:
         self._y = self._targets(rows)
         self.fit = torch.as_tensor(rows.fit, device=device)
         self.validation = torch.as_tensor(rows.validation, device=device)
-        self._weights = self._class_weights() if settings.weighted else None
+        weights = rows.class_weights() if settings.weighted else None
+        self._weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32, device=device)
         for block in network.encoder.blocks[: settings.frozen]:
             block.requires_grad_(False)
         network.eval()
@@ -65,10 +66,6 @@ class Examples:
             return torch.as_tensor(rows.y, dtype=torch.int64, device=self._device)
         y = torch.as_tensor(rows.y, dtype=torch.float64, device=self._device)
         return ((y - self._network.y_mean) / self._network.y_scale).float()
-
-    def _class_weights(self) -> torch.Tensor:
-        counts = torch.bincount(self._y[self.fit], minlength=self._n_outputs).float()
-        return len(self.fit) / (self._n_outputs * counts.clamp(min=1))
 
     def _scaled(self, rows: Rows) -> torch.Tensor:
         parts = torch.as_tensor(rows.X).split(self._network.encoder.rows_at_once)

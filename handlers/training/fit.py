@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 from handlers.contract import Outputs, Report
-from handlers.metrics import score
 from handlers.networks.network import Network
 
 from . import linear
 from .checkpoints import Checkpoints
 from .lesson import Lesson
 from .mixing import best_mix
-from .news import News, as_predictions
+from .news import News
 from .rows import Rows
 from .settings import Settings
 
@@ -94,7 +93,7 @@ def fit(
         epochs_run=len(lesson.history),
         mix=mix,
         strength=final.strength,
-        validation_score=_score((1 - mix) * linear_said + mix * deep, rows, network, settings.metric),
+        validation_score=lesson.news.score(_in_units(network, (1 - mix) * linear_said + mix * deep), rows),
         stopped=lesson.stopped,
         seconds=round(time.monotonic() - begun, 3),
         accelerator=lesson.accelerator,
@@ -151,9 +150,5 @@ def _run(lesson: Lesson) -> str:
     return str(precision)
 
 
-def _score(said: Any, rows: Rows, network: Network, metric: str) -> float | None:
-    """The deciding metric of what both paths said together about the validation rows, in the target's unit."""
-    if not len(rows.validation):
-        return None
-    in_units = float(network.y_mean) + float(network.y_scale) * said
-    return score(as_predictions(in_units, rows.y[rows.validation], rows)).get(metric)
+def _in_units(network: Network, said: Any) -> Any:
+    return network.in_units(torch.as_tensor(said)).numpy()

@@ -133,10 +133,11 @@ class Lesson(lightning.LightningModule):
 
     def best_said(self) -> torch.Tensor:
         """(m, k): what the deep path says about the validation rows with its best weights; the network keeps these."""
-        # Lightning has put the network on the CPU; rows that were elsewhere are read anew.
         self.network.to("cpu").load_state_dict(self.best)
-        examples = Examples(self.network, self.rows, self.settings, torch.device("cpu"))
-        return examples.said(examples.validation)
+        if not hasattr(self, "examples") or self.accelerator != "cpu":
+            # Lightning has put the network on the CPU; rows that were elsewhere, or not read yet, are read here.
+            self.examples = Examples(self.network, self.rows, self.settings, torch.device("cpu"))
+        return self.examples.said(self.examples.validation)
 
     def _validated(self) -> dict[str, float]:
         """Loss and score of the deep path on validation rows, as far as there are any and it has one."""

@@ -81,7 +81,7 @@ class News:
 
 
 def as_predictions(said: np.ndarray[Any, Any], y: np.ndarray[Any, Any], rows: Rows) -> Predictions:
-    """What a network said, logits (m, k) or values in deviations (m, 1), as predictions."""
+    """What a network said, logits (m, k) or values in the target's unit (m, 1), as predictions."""
     if rows.n_classes is None:
         return Predictions(y, said[:, 0])
     shifted = np.exp(said - said.max(axis=1, keepdims=True))

@@ -29,10 +29,14 @@ class Rows:
     def n_outputs(self) -> int:
         return self.n_classes or 1
 
-    def alike(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """(n,) weights with which all classes count alike, however rare: as many as the fit rows, in sum over them."""
+    def class_weights(self) -> Floats:
+        """(k,) weights with which all classes count alike, however rare: as many as the fit rows, in sum over them."""
         counts = np.maximum(1, np.bincount(self.y[self.fit], minlength=self.n_outputs))
-        return np.asarray(len(self.fit) / (self.n_outputs * counts[self.y]))
+        return np.asarray(len(self.fit) / (self.n_outputs * counts))
+
+    def alike(self) -> Floats:
+        """(n,) each row's weight, by its class."""
+        return np.asarray(self.class_weights()[self.y])
 
 
 def training_rows(X: Floats, problem: Problem, train: Indices) -> Rows:

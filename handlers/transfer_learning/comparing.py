@@ -114,7 +114,7 @@ def members(fits: dict[str, Fitted], metric: str) -> list[dict[str, Any]]:
     """Lines of a leaderboard, best first: name, validation score, seconds."""
     ranked: list[tuple[str, Fitted]] = []
     for name, fitted in fits.items():
-        place = sum(not _is_better(fitted.validation_score, other.validation_score, metric) for _, other in ranked)
+        place = sum(not scores_better(fitted.validation_score, other.validation_score, metric) for _, other in ranked)
         ranked.insert(place, (name, fitted))
     return [
         {"name": name, "validation_score": fitted.validation_score, "fit_seconds": fitted.seconds}
@@ -122,5 +122,6 @@ def members(fits: dict[str, Fitted], metric: str) -> list[dict[str, Any]]:
     ]
 
 
-def _is_better(value: float | None, than: float | None, metric: str) -> bool:
+def scores_better(value: float | None, than: float | None, metric: str) -> bool:
+    """Whether a score is better; one that is not known never is."""
     return value is not None and (than is None or is_better(metric, value, than))

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 from events.errors import ReasonCode
 from handlers.contract import JobRefused, Outputs, Report
-from handlers.metrics import is_better
 from handlers.networks.network import Network
 from handlers.training.fit import Fitted, fit
 from handlers.training.linear import Linear
 from handlers.training.rows import Rows
 from handlers.training.settings import Settings
 
+from .comparing import scores_better
 from .starts import Start
 
 #: The learning rate of layers that were carried over, as a share of the new ones'.
@@ -53,7 +53,7 @@ class FineTuning:
         chosen = min(fits)
         for depth in sorted(fits):
             score, than = fits[depth].validation_score, fits[chosen].validation_score
-            if score is not None and (than is None or is_better(self.settings.metric, score, than)):
+            if scores_better(score, than, self.settings.metric):
                 chosen = depth
         return chosen
 
