@@ -212,24 +212,6 @@ class ModelDeletionRefused(Fact):
     used_by: list[str]
 
 
-class ExplanationCompleted(Fact):
-    """An explanation is there. Values of single samples stay in the store, under `artifacts_path`."""
-
-    explanation_id: str
-    job_id: str
-    model_id: str
-    method: str
-    explainer: str
-    feature_importance: dict[str, float]
-    visualizations: dict[str, str]
-    n_samples: int
-    additivity_error: float | None = None
-    local_fit: float | None = None
-    artifacts_path: str
-    files: dict[str, str]
-    created_at: datetime
-
-
 class ColumnProfile(Fact):
     """One column of a dataset: its type and how much of it is there. Never a value of a row."""
 

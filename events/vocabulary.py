@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from . import outcomes, requests
+from . import explanations, outcomes, requests
 from .envelope import MOST_LEVELS, CloudEvent, Headers, decode, full_type, is_deeper
 from .errors import InvalidEvent, ReasonCode
 from .identifiers import is_identifier
@@ -65,7 +65,7 @@ _EVENTS = (
     EventType("ml.model.promoted", Topic.MODELS, outcomes.ModelPromoted, "model_id"),
     EventType("ml.model.deleted", Topic.MODELS, outcomes.ModelDeleted, "model_id"),
     EventType("ml.model.deletion-refused", Topic.MODELS, outcomes.ModelDeletionRefused, "model_id"),
-    EventType("ml.explanation.completed", Topic.EXPLANATIONS, outcomes.ExplanationCompleted, "job_id"),
+    EventType("ml.explanation.completed", Topic.EXPLANATIONS, explanations.ExplanationCompleted, "job_id"),
     EventType("ml.dataset.registered", Topic.DATASETS, outcomes.DatasetRegistered, "dataset_id"),
     EventType("ml.dataset.rejected", Topic.DATASETS, outcomes.DatasetRejected, "dataset_id"),
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from events.errors import OmniScopeError
+from events.explanations import ExplanationFacts
 from events.outcomes import ColumnProfile, ModelFacts
 
 
@@ -77,7 +78,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Where a handler writes. `directory/model` becomes the model's artifact."""
+    """Where a handler writes. `model` and `explanation` become artifacts, if the handler makes them."""
 
     directory: Path
     keep: Path
@@ -85,6 +86,10 @@ class Outputs:
     @property
     def model(self) -> Path:
         return self.directory / "model"
+
+    @property
+    def explanation(self) -> Path:
+        return self.directory / "explanation"
 
 
 class Report(Protocol):
@@ -124,6 +129,7 @@ class Result:
 
     summary: str
     model: ModelFacts | None = None
+    explanation: ExplanationFacts | None = None
     profile: DatasetProfile | None = None
     #: Seconds by phase, package versions, hardware: goes into the record of the run.
     record: dict[str, Any] = field(default_factory=dict)

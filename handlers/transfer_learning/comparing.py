@@ -3,34 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from handlers.gains import Gain, paired_gain
 from handlers.intervals import intervals
-from handlers.metrics import LOWER_IS_BETTER, Predictions, evaluate, is_better, score
+from handlers.metrics import is_better, score
 from handlers.network_jobs.results import on_test_rows
 from handlers.networks.network import Network
 from handlers.networks.table import TableEncoder
 from handlers.preparation import Prepared
 from handlers.training.fit import Fitted
 from handlers.training.settings import Settings
-
-_DRAWS = 2000
-#: Weights in memory at a time: 16 MB, whatever the number of rows.
-_CHUNK = 2_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """By how much the first is better than the second in a metric, with a 95 % interval; positive is better."""
-
-    metric: str
-    value: float
-    low: float
-    high: float
-    n_rows: int
-
-    def __str__(self) -> str:
-        return f"{self.value:+.3g} [{self.low:+.3g}, {self.high:+.3g}] in {self.metric}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +51,6 @@ def compare(
         if settings.metric in untouched:
             notes += f"; the base model as it stands has {settings.metric} {untouched[settings.metric]:.3g}"
     return Comparison(warnings, beside, notes)
-
-
-def paired_gain(
-    ours: Predictions, theirs: Predictions, metric: str, groups: np.ndarray[Any, Any] | None, seed: int
-) -> Gain | None:
-    """The gain of `ours` over `theirs` on the same n rows; None where the metric has no value on them.
-
-    Method: percentiles of paired resamples of rows, or of whole groups (Efron and Tibshirani 1993, chapter 13).
-    """
-    if metric not in score(ours) or metric not in score(theirs):
-        return None
-    n = len(ours.y)
-    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
-    count, rng, drawn = int(units.max()) + 1, np.random.default_rng(seed), []
-    for begin in range(0, _DRAWS, step := max(1, _CHUNK // n)):
-        draws = min(step, _DRAWS - begin)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=draws)[:, units].astype(float)
-        drawn.append(evaluate(ours, weights)[metric] - evaluate(theirs, weights)[metric])
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
-    low, high = np.nanpercentile(sign * np.concatenate(drawn), [2.5, 97.5])
-    return Gain(metric, sign * (score(ours)[metric] - score(theirs)[metric]), float(low), float(high), n)
 
 
 def about_transfer(gain: Gain | None) -> list[str]:

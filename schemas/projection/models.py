@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from events.explanations import ExplanationCompleted
 from events.outcomes import (
-    ExplanationCompleted,
     ModelCompleted,
     ModelDeleted,
     ModelPromoted,
@@ -37,7 +37,11 @@ _NOTHING: dict[str, Any] = {
 _DETAILS = {
     "n_combination", "classes", "warnings", "leaderboard", "environment", "files", "dataset_sha256", "pictures", "plan",
 }  # fmt: skip
-_EXPLANATION_DETAILS = {"explainer", "n_samples", "additivity_error", "local_fit", "files"}
+_EXPLANATION_DETAILS = {
+    "explainer", "exactness", "space", "importance_intervals", "class_importance", "n_samples", "n_background",
+    "samples", "additivity_error", "local_fit", "stability", "warnings", "files", "dataset_id", "environment",
+    "created_by",
+}  # fmt: skip
 
 
 def model_completed(told: Told) -> list[Write]:

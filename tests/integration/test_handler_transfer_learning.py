@@ -19,11 +19,12 @@ from events.errors import ReasonCode
 from events.requests import DeepLearningRequested, TransferLearningRequested
 from handlers.contract import BaseWeights, DatasetFile, Inputs, JobRefused, Limits, ModelFiles, Outputs
 from handlers.deep_learning import handler as deep_learning
+from handlers.gains import paired_gain
 from handlers.metrics import Predictions
 from handlers.network_jobs.artifact import saved_in
 from handlers.networks.saved import load, save
 from handlers.transfer_learning import handler as transfer_learning
-from handlers.transfer_learning.comparing import about_transfer, paired_gain
+from handlers.transfer_learning.comparing import about_transfer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

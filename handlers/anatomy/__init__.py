@@ -1,0 +1,1 @@
+"""What finished models are made of: parts whose attributions are known how to get."""

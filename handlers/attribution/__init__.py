@@ -1,0 +1,1 @@
+"""How much each feature moved an answer: algorithms alone, on parts that can be asked."""

@@ -1,0 +1,1 @@
+"""The ensemble handler: finished models combined into one."""

@@ -1,0 +1,1 @@
+"""The explanation handler: which features moved a model, on which rows, how surely."""
