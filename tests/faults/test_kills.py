@@ -29,11 +29,16 @@ def processes_of_jobs(agent_pid: int, work_dir: Path) -> list[psutil.Process]:
     return found
 
 
+def is_at_work(event: CloudEvent, job: str) -> bool:
+    """Whether the job's own process says so: the agent speaks for it before it is there."""
+    return (event.name, event.subject) == ("ml.job.progressed", job) and event.data["message"].startswith("Step ")
+
+
 async def test_a_killed_job_fails_with_a_reason_and_the_next_one_runs(tmp_path: Path, both_brokers: Broker) -> None:
     async with running_services(tmp_path, "agent noop", "projector", "api", broker=both_brokers) as services:
         house = services.house
-        await house.ask("ml.noop.requested", "victim", duration_s=600, steps=10)
-        await house.heard("ml.job.progressed", "victim")
+        await house.ask("ml.noop.requested", "victim", duration_s=600, steps=3000)
+        await house.first(lambda event: is_at_work(event, "victim"))
         (job,) = processes_of_jobs(services.processes["agent noop"].pid, services.settings.work_dir)
         job.kill()
         end = await house.ended("victim")
@@ -50,9 +55,10 @@ async def test_a_job_whose_agent_is_killed_starts_again_and_ends_once(tmp_path: 
     async with running_services(tmp_path, "projector", "api", broker=both_brokers) as services:
         agent = await services.start("agent", "agent", "noop")
         house = services.house
-        await house.ask("ml.noop.requested", "survivor", duration_s=4, steps=20)
-        await house.heard("ml.job.progressed", "survivor")
+        await house.ask("ml.noop.requested", "survivor", duration_s=8, steps=80)
+        await house.first(lambda event: is_at_work(event, "survivor"))
         job_processes = processes_of_jobs(agent.pid, services.settings.work_dir)
+        assert job_processes
         await services.stop("agent", signal.SIGKILL)
         await asyncio.gather(*(asyncio.to_thread(psutil.wait_procs, [p], 10) for p in job_processes))
         assert not any(p.is_running() for p in job_processes), "the job outlived its agent"

@@ -16,6 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 EPOCHS = 20
 KILLED_IN = 7
+#: A busy machine may hear of epochs late; what is killed must be far from its end all the same.
+LATEST = 14
 #: Large enough that an epoch is longer than the shortest time between two words that are heard.
 ROWS, FEATURES = 600, 300
 ASKED = {"target_column": "kind", "architecture": "cnn_1d", "epochs": EPOCHS, "batch_size": 16, "seed": 11}
@@ -73,7 +75,7 @@ async def test_the_second_attempt_ends_with_the_numbers_of_an_undisturbed_run(tm
         await house.ask("ml.deep-learning.requested", "victim", dataset_id=dataset_id, **ASKED)
         # The word about epoch 6 comes when it is over: it is killed in the middle of the seventh.
         last = await house.first(lambda event: epoch_of(event, "victim", 1) >= KILLED_IN - 1)
-        assert epoch_of(last, "victim", 1) <= KILLED_IN, "a word came too late"
+        assert epoch_of(last, "victim", 1) <= LATEST, "a word came too late"
         checkpoint = services.settings.data_dir / "artifacts" / "jobs" / "victim" / "checkpoints" / "latest.json"
         assert checkpoint.exists(), "epochs are so short that none was kept"
         await services.stop("agent", signal.SIGKILL)
