@@ -86,10 +86,10 @@ class ScanReport:
         return asdict(self)
 
 
-def refuse_rows(directory: Path, problem: Problem) -> ScanReport:
+def refuse_rows(directory: Path, problem: Problem, what: str = "model") -> ScanReport:
     """Searches every file below `directory` for cells of the problem's rows, of all parts of the split.
 
-    What is looked for follows from the data alone.
+    What is looked for follows from the data alone. `what` lies there, in a word.
 
     Raises:
         JobRefused: `row_in_artifact`; the message names files and columns, never a value.
@@ -104,12 +104,12 @@ def refuse_rows(directory: Path, problem: Problem) -> ScanReport:
             for data in contents(path):
                 search.look(data, seen)
         except TooMuch:
-            raise _too_much(path.relative_to(directory)) from None
+            raise _too_much(path.relative_to(directory), what) from None
         n_bytes += seen.n_bytes
         if columns := leaked(search, seen):
             leaks.append((path.relative_to(directory).as_posix(), columns))
     if leaks:
-        raise _refusal(leaks)
+        raise _refusal(leaks, what)
     return ScanReport(
         rows=len(search.table.rows),
         cells=search.n_cells,
@@ -183,18 +183,18 @@ def _by_coarse(search: Search, seen: Sightings) -> list[int]:
     return np.flatnonzero(found >= enough).tolist()
 
 
-def _refusal(leaks: list[tuple[str, list[str]]]) -> JobRefused:
+def _refusal(leaks: list[tuple[str, list[str]]], what: str) -> JobRefused:
     files = [name for name, _ in leaks]
     columns = list(dict.fromkeys(column for _, some in leaks for column in some))
     return JobRefused(
         ReasonCode.ROW_IN_ARTIFACT,
-        f"the model was thrown away: its files {quote(files)} hold cells of the dataset's rows, "
+        f"the {what} was thrown away: its files {quote(files)} hold cells of the dataset's rows, "
         f"of the columns {quote(columns)}",
     )
 
 
-def _too_much(name: Path) -> JobRefused:
+def _too_much(name: Path, what: str) -> JobRefused:
     return JobRefused(
         ReasonCode.ROW_IN_ARTIFACT,
-        f"the model was thrown away: its file {quote([name.as_posix()])} unpacks to more than can be searched for rows",
+        f"the {what} was thrown away: its file {quote([name.as_posix()])} unpacks to more than can be searched for rows",
     )

@@ -29,7 +29,15 @@ def load_problem(request: TrainingRequested, dataset: DatasetFile) -> Problem:
     Raises:
         JobRefused: with the reason; the message names columns, never a value in them.
     """
-    frame = read_table(dataset)
+    return problem_in(read_table(dataset), request, dataset)
+
+
+def problem_in(frame: pd.DataFrame, request: TrainingRequested, dataset: DatasetFile) -> Problem:
+    """Takes from a table, as `read_table` has read it, what the request means.
+
+    Raises:
+        JobRefused: see `load_problem`.
+    """
     header = [str(name) for name in frame.columns]
     choice = choose_columns(request, header, annotation_columns(dataset))
     target = frame.iloc[:, choice.target]
