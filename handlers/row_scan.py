@@ -196,5 +196,6 @@ def _refusal(leaks: list[tuple[str, list[str]]], what: str) -> JobRefused:
 def _too_much(name: Path, what: str) -> JobRefused:
     return JobRefused(
         ReasonCode.ROW_IN_ARTIFACT,
-        f"the {what} was thrown away: its file {quote([name.as_posix()])} unpacks to more than can be searched for rows",
+        f"the {what} was thrown away: its file {quote([name.as_posix()])} unpacks to more than can be searched "
+        "for rows",
     )
