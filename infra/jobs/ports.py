@@ -25,6 +25,9 @@ class Store(Protocol):
     async def list(self, prefix: str) -> list[str]:
         """All keys below `prefix` (a folder, without a trailing slash), sorted."""
 
+    async def delete(self, key: str) -> None:
+        """Removes one key, if it is there."""
+
     async def delete_all(self, prefix: str) -> int:
         """Removes everything below `prefix`; how many keys went."""
 

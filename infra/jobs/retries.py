@@ -59,6 +59,9 @@ class PatientStore:
     async def list(self, prefix: str) -> list[str]:
         return await self._wait_out(lambda: self._store.list(prefix), f"list {prefix}")
 
+    async def delete(self, key: str) -> None:
+        await self._wait_out(lambda: self._store.delete(key), f"delete {key}")
+
     async def delete_all(self, prefix: str) -> int:
         return await self._wait_out(lambda: self._store.delete_all(prefix), f"delete {prefix}")
 

@@ -94,6 +94,10 @@ class ObjectStore:
                 return await self.written(prefix)
             return {entry["path"]: entry["last_modified"].timestamp() for page in pages for entry in page}
 
+    async def delete(self, key: str) -> None:
+        with told_as_store_error(f"delete {checked(key)}"):
+            await self._in_thread(self._delete_one, key)
+
     async def delete_all(self, prefix: str) -> int:
         keys = await self.list(prefix)
         with told_as_store_error(f"delete {prefix}"):

@@ -42,6 +42,9 @@ class MemoryStore:
     async def list(self, prefix: str) -> list[str]:
         return sorted(key for key in self.objects if key.startswith(prefix + "/"))
 
+    async def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
     async def delete_all(self, prefix: str) -> int:
         keys = await self.list(prefix)
         for key in keys:
