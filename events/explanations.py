@@ -60,6 +60,8 @@ class ExplanationCompleted(ExplanationFacts):
     dataset_id: str = ""
     artifacts_path: str
     files: dict[str, str]
+    #: Of all that decides it, the model's files and this program's version included: equal for equal explanations.
+    asked_sha256: str = ""
     environment: dict[str, Any] = Field(default_factory=dict)
     created_by: str = "unknown"
     created_at: datetime

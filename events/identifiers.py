@@ -30,6 +30,11 @@ def model_id_of(job_id: str) -> str:
     return str(uuid.uuid5(_MODELS, job_id))
 
 
+def explanation_id_of(job_id: str) -> str:
+    """The id of the explanation that the job makes."""
+    return derived_id("explanation", job_id)
+
+
 def derived_id(*parts: object) -> str:
     """A UUID that is a pure function of `parts`: for events that must be the same when told twice."""
     return str(uuid.uuid5(_MODELS, "\x1f".join(map(str, parts))))

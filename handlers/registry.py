@@ -26,6 +26,8 @@ _NETWORKS = (
     "handlers.pictures",
 )
 
+_ANY_MODEL = (*_NETWORKS, "autogluon.tabular")
+
 HANDLERS: dict[JobKind, HandlerSpec] = {
     JobKind.NOOP: HandlerSpec("handlers.noop:run"),
     JobKind.AUTOML: HandlerSpec(
@@ -41,6 +43,11 @@ HANDLERS: dict[JobKind, HandlerSpec] = {
     ),
     JobKind.DEEP_LEARNING: HandlerSpec("handlers.deep_learning.handler:run", preload=_NETWORKS),
     JobKind.TRANSFER_LEARNING: HandlerSpec("handlers.transfer_learning.handler:run", preload=_NETWORKS),
+    # Members are loaded, and on small tables trained again, whatever kind they are.
+    JobKind.ENSEMBLE: HandlerSpec("handlers.ensemble.handler:run", preload=_ANY_MODEL),
+    JobKind.EXPLANATION: HandlerSpec(
+        "handlers.explanation.handler:run", preload=(*_ANY_MODEL, "handlers.attribution.tree_shap"), light=True
+    ),
 }
 
 #: What the agent for uploads is called; all others are called as their kind.

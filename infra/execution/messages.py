@@ -53,11 +53,12 @@ class CheckpointSaved(_Message):
 
 
 class Finished(_Message):
-    """The handler returned. `model` and `profile` are the fields of handlers.contract.Result as JSON data."""
+    """The handler returned. `model`, `explanation` and `profile` are those of handlers.contract.Result as JSON data."""
 
     tag: Literal["finished"] = "finished"
     summary: str
     model: dict[str, Any] | None = None
+    explanation: dict[str, Any] | None = None
     profile: dict[str, Any] | None = None
     record: dict[str, Any] = {}
 

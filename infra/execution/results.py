@@ -24,6 +24,7 @@ def as_finished(result: Result) -> Finished:
     return Finished(
         summary=printable(result.summary),
         model=result.model and result.model.model_dump(mode="json", fallback=_plain),
+        explanation=result.explanation and result.explanation.model_dump(mode="json", fallback=_plain),
         profile=result.profile and _PROFILE.dump_python(result.profile, mode="json", fallback=_plain),
         record=to_jsonable_python(result.record, fallback=_plain),
     )

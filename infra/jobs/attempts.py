@@ -105,7 +105,7 @@ class Attempts:
         if timed_out or not isinstance(last, Finished):
             log.warning("job_failed", job_id=job.id, attempt=job.attempt, detail=getattr(last, "detail", ""))
             return job.failed(endings.why(last, job.reached, timed_out_after=work.seconds if timed_out else None))
-        return await endings.committed(job, work.request, work.dataset, last, place, self._store)
+        return await endings.committed(job, work, last, place, self._store)
 
     async def _borrowed(self, work: Work, place: Workplace, teller: ProgressTeller) -> dict[str, Any]:
         """The inputs that come from elsewhere: `weights`, `models`."""

@@ -1,4 +1,4 @@
-"""What a job borrows from others: weights that were trained elsewhere, and models of earlier jobs.
+"""The files that a job borrows: weights that were trained elsewhere, and models of earlier jobs.
 
 All of it lies in the attempt's own folder, so that nobody takes it away or changes it while the job reads.
 """
@@ -7,17 +7,14 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from events.errors import OmniScopeError, ReasonCode
-from events.identifiers import model_id_of
-from events.requests import JobRequested
 from handlers.contract import BaseWeights, ModelFiles
-from handlers.transfer_learning.base_models import BaseModel, parse
+from handlers.transfer_learning.base_models import BaseModel
 
-from . import known_models
 from .ports import Store, StoreError, Weights
 from .retries import patiently
 from .staging import link
@@ -27,42 +24,6 @@ _CONFIG = "config.json"
 _MEGABYTE = 1e6
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Loans:
-    """What is to be borrowed: `weights` of others, `models` of our own with what is recorded of each."""
-
-    weights: BaseModel | None = None
-    models: tuple[tuple[str, dict[str, Any]], ...] = ()
-
-
-async def loans_of(request: JobRequested, store: Store) -> Loans:
-    """What the request asks to build on. Looks up and fetches nothing but the records of models.
-
-    Raises:
-        OmniScopeError: `invalid_field`, `model_unknown` or `store_damaged`.
-    """
-    name = getattr(request, "base_model", None)
-    if name is None:
-        return Loans()
-    base = parse(name)
-    if base.source == "job":
-        return Loans(models=((base.name, await _recalled(store, base.name)),))
-    # Random weights asked for in so many words: the name says the architecture alone.
-    unread = base.source in ("torchvision", "timm", "hf") and getattr(request, "weights", None) == "random"
-    return Loans(weights=None if unread else base)
-
-
-async def _recalled(store: Store, name: str) -> dict[str, Any]:
-    """What is recorded of the model called `name`, or of the one that the job called so has made."""
-    try:
-        return await known_models.recall(store, name)
-    except OmniScopeError as unknown:
-        try:
-            return await known_models.recall(store, model_id_of(name))
-        except OmniScopeError:
-            raise unknown from None
 
 
 async def borrowed_weights(weights: Weights, base: BaseModel, folder: Path, say: Say) -> BaseWeights:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -59,6 +60,27 @@ class Catalogue:
         if await self._store.create(key, manifest.model_dump_json().encode()):
             return manifest
         return await self.find(manifest.dataset.dataset_id) or manifest
+
+    async def behind(self, model: Mapping[str, Any]) -> DatasetRegistered:
+        """The dataset that a model has learned from; `model`: what was recorded of it.
+
+        Raises:
+            OmniScopeError: `dataset_unknown`, or `dataset_changed`: it is not what it was.
+        """
+        dataset_id, name = str(model["dataset_id"]), model.get("model_name")
+        manifest = await self.find(dataset_id)
+        if manifest is None:
+            raise OmniScopeError(
+                ReasonCode.DATASET_UNKNOWN,
+                f"dataset {dataset_id}, which {name} has learned from, is not registered any more: upload it again",
+            )
+        if manifest.dataset.sha256 != model["dataset_sha256"]:
+            raise OmniScopeError(
+                ReasonCode.DATASET_CHANGED,
+                f"dataset {dataset_id} has other bytes than when {name} learned from it: "
+                "train a model on what it is now, and ask about that one",
+            )
+        return manifest.dataset
 
     async def wait_for(
         self, dataset_id: str, seconds: float, waiting: Callable[[], Awaitable[None]] | None = None

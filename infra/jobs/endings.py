@@ -1,83 +1,41 @@
 """How an attempt ended: its last message made into facts, and its files put where they stay."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from events.errors import ReasonCode
-from events.outcomes import DatasetRegistered, Failure, ModelCompleted, ModelFacts, Reached
-from events.requests import JobRequested
+from events.outcomes import Failure, Reached
 from events.topics import LARGE_EVENT_BYTES
 from infra.execution.messages import Crashed, Failed, Finished, Killed
 
+from . import products
 from .arbiter import Outcome
 from .job import Job
 from .ports import Store
+from .work import Work
 from .workplace import Workplace
 
 #: What the outcome topics take, less room for headers.
 _LARGEST_EVENT = LARGE_EVENT_BYTES - 10_000
 
-_NAMES = {
-    "automl": "AutoML",
-    "deep_learning": "DeepLearning",
-    "transfer_learning": "TransferLearning",
-    "ensemble": "Ensemble",
-}
 
-
-def model_folder(model_id: str, attempt: int) -> str:
-    """Where in the store an attempt puts its model."""
-    return f"models/{model_id}/attempt-{attempt}"
-
-
-async def attempts_of(store: Store, model_id: str) -> list[str]:
-    """The folders that attempts have put models into, whatever became of them."""
-    keys = await store.list(f"models/{model_id}")
+async def attempts_of(store: Store, folder: str) -> list[str]:
+    """The folders that attempts have put into `folder` of the store, whatever became of them."""
+    keys = await store.list(folder)
     return sorted({"/".join(key.split("/")[:3]) for key in keys if key.split("/")[2].startswith("attempt-")})
 
 
-async def committed(
-    job: Job,
-    request: JobRequested,
-    dataset: DatasetRegistered | None,
-    finished: Finished,
-    place: Workplace,
-    store: Store,
-) -> Outcome:
-    """Stages the model out and proposes completion. The files count only once the outcome names them."""
+async def committed(job: Job, work: Work, finished: Finished, place: Workplace, store: Store) -> Outcome:
+    """Stages out what was made and proposes completion. The files count only once the outcome names them."""
+    folder = f"{job.folder}/attempt-{job.attempt}"
+    if finished.explanation is not None:
+        files = await store.upload(place.out / "explanation", folder)
+        job.lap("commit")
+        return job.completed(finished.summary, products.explanation(job, work, finished, folder, files))
     if finished.model is None:
         return job.completed(finished.summary, None)
-    folder = model_folder(job.model_id, job.attempt)
     files = await store.upload(place.out / "model", folder)
     job.lap("commit")
-    facts = ModelFacts.model_validate(finished.model)
-    return job.completed(finished.summary, _model(job, request, dataset, facts, finished.record, folder, files))
-
-
-def _model(
-    job: Job,
-    request: JobRequested,
-    dataset: DatasetRegistered | None,
-    facts: ModelFacts,
-    record: dict[str, Any],
-    folder: str,
-    files: dict[str, str],
-) -> ModelCompleted:
-    return ModelCompleted(
-        **facts.model_dump(),
-        model_id=job.model_id,
-        model_name=f"{_NAMES[facts.model_type]}_{job.model_id[:8]}",
-        job_id=job.id,
-        dataset_id=dataset.dataset_id if dataset else "",
-        dataset_sha256=dataset.sha256 if dataset else "",
-        target_column=getattr(request, "target_column", ""),
-        artifacts_path=folder,
-        files=files,
-        training_config=request.model_dump(mode="json"),
-        environment=record,
-        created_by=request.created_by,
-        created_at=datetime.now(UTC),
-    )
+    return job.completed(finished.summary, products.model(job, work, finished, folder, files))
 
 
 def tellable(job: Job, proposal: Outcome) -> Outcome:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from events.envelope import CloudEvent
-from events.identifiers import model_id_of, new_id
+from events.explanations import ExplanationCompleted
+from events.identifiers import explanation_id_of, model_id_of, new_id
 from events.outcomes import (
     Failure,
     JobCompleted,
@@ -42,6 +43,8 @@ class Job:
     started_at: datetime | None = None
     #: This start's own name: what was claimed with it is ours to give back.
     token: str = field(default_factory=new_id)
+    #: The models that it has said it uses.
+    borrowed: list[str] = field(default_factory=list)
     #: Its last word on this worker.
     reached: Reached | None = None
     #: Where its time on this worker went, in seconds by phase.
@@ -60,6 +63,13 @@ class Job:
     @property
     def model_id(self) -> str:
         return model_id_of(self.id)
+
+    @property
+    def folder(self) -> str:
+        """Where in the store its attempts put what they make, each in a folder of its own below."""
+        if self.kind is JobKind.EXPLANATION:
+            return f"explanations/{explanation_id_of(self.id)}"
+        return f"models/{self.model_id}"
 
     def lap(self, phase: str) -> None:
         """The time since the last lap went into `phase`."""
@@ -82,17 +92,18 @@ class Job:
         )
         return self.event(told)
 
-    def completed(self, summary: str, model: ModelCompleted | None) -> Outcome:
+    def completed(self, summary: str, made: ModelCompleted | ExplanationCompleted | None) -> Outcome:
         done = JobCompleted(
             **self._facts,
             started_at=self.started_at,
             completed_at=datetime.now(UTC),
-            model_id=model.model_id if model else None,
+            model_id=made.model_id if isinstance(made, ModelCompleted) else None,
+            explanation_id=made.explanation_id if isinstance(made, ExplanationCompleted) else None,
             summary=summary,
             seconds=self.seconds,
         )
-        told: Sequence[BaseModel] = [model, done] if model else [done]
-        return self._ended(JobStatus.COMPLETED, told, artifacts=model.artifacts_path if model else None)
+        told: Sequence[BaseModel] = [made, done] if made else [done]
+        return self._ended(JobStatus.COMPLETED, told, artifacts=made.artifacts_path if made else None)
 
     def failed(self, error: Failure) -> Outcome:
         done = JobFailed(

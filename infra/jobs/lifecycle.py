@@ -11,21 +11,21 @@ from typing import Any
 import structlog
 
 from events.errors import InvalidEvent, OmniScopeError, ReasonCode
-from events.outcomes import DatasetRegistered, Failure
+from events.outcomes import DatasetRegistered, Failure, JobStatus
 from events.requests import JobRequested
 from events.topics import JobKind
 from events.vocabulary import Identified, validate
 from handlers.registry import HandlerSpec
 
-from . import arbiter, cancellation, claims, endings, known_models
+from . import arbiter, cancellation, claims, endings, explained, known_models, uses
 from .arbiter import Outcome
 from .attempts import Attempts
-from .borrowing import loans_of
 from .claims import Ownership
 from .damage import StoreDamaged
 from .delivery import Delivery
 from .faults import INFRASTRUCTURE, bury, internal_error
 from .job import Job
+from .loans import Loans, loans_of
 from .ports import Lease
 from .running import Stopped
 from .shield import shielded
@@ -109,8 +109,13 @@ class Lifecycle:
     async def _wait_and_attempt(self, job: Job) -> Outcome:
         request: JobRequested = validate(job.request)
         handler = self._handler(job.kind)
-        loans = await loans_of(request, self._store)
-        work = Work(request, handler, await self._dataset(job, request), await self._recorded(request), loans)
+        request, loans = await loans_of(request, self._store)
+        job.borrowed = loans.model_ids
+        await uses.borrow(self._store, job.borrowed, job.request)
+        if (known := await explained.recall(self._store, request, loans)) is not None:
+            return job.completed(f"{known.summary} (as explained before)", known.as_of(job.id))
+        dataset = await self._dataset(job, request, loans)
+        work = Work(request, handler, dataset, await self._recorded(request), loans)
         while True:
             await self._space.wait(lambda: self._attempts.publish(job, job.waiting(WAITING_FOR_SPACE)))
             async with self._tools.slots.one(light=handler.light):
@@ -137,22 +142,28 @@ class Lifecycle:
 
     async def _tell(self, job: Job, outcome: Outcome, *, again: bool = False) -> None:
         await known_models.remember(self._store, outcome)
+        await explained.remember(self._store, outcome)
         await job.lease.held()
         epoch = job.delivery.epoch
         await shielded(arbiter.tell(self._store, self._tools.outcomes, outcome, epoch=epoch, again=again))
 
     async def _clear_up(self, job: Job, outcome: Outcome) -> None:
-        """Removes what belongs to no outcome: the checkpoints, and the files of attempts that did not win."""
+        """Removes what belongs to no outcome: checkpoints, files of attempts that did not win, models given back."""
         await self._store.delete_all(f"jobs/{job.id}/checkpoints")
-        for folder in await endings.attempts_of(self._store, job.model_id):
+        for folder in await endings.attempts_of(self._store, job.folder):
             if folder != outcome.artifacts:
                 await self._store.delete_all(folder)
+        if not (job.kind is JobKind.ENSEMBLE and outcome.status is JobStatus.COMPLETED):
+            await uses.give_back(self._store, job.borrowed, job.id)
 
-    async def _dataset(self, job: Job, request: JobRequested) -> DatasetRegistered | None:
-        """The dataset that the request names, waited for without a slot; None where it names none."""
+    async def _dataset(self, job: Job, request: JobRequested, loans: Loans) -> DatasetRegistered | None:
+        """The dataset that the request names, waited for without a slot, or that its models have learned from.
+
+        None where there is none.
+        """
         dataset_id = getattr(request, "dataset_id", None)
         if dataset_id is None:
-            return None
+            return await self._tools.catalogue.behind(loans.models[0][1]) if loans.models else None
         left_s = max(0.0, self._tools.dataset_wait_s - job.delivery.age_s)
         waiting = job.waiting(f"Waiting for dataset {dataset_id}")
         return await self._tools.catalogue.wait_for(dataset_id, left_s, lambda: self._attempts.publish(job, waiting))

@@ -9,8 +9,8 @@ from handlers.contract import Inputs
 from handlers.registry import HandlerSpec
 from infra.execution.messages import Task
 
-from .borrowing import Loans
 from .deadline import seconds_for
+from .loans import Loans
 from .workplace import Workplace
 
 

@@ -19,8 +19,9 @@ from handlers.contract import BaseWeights, Inputs, ModelFiles
 from handlers.transfer_learning.base_models import BaseModel, parse
 from infra.execution.messages import Finished, Task
 from infra.execution.wire import _TASK
-from infra.jobs.borrowing import Loans, borrowed_model, borrowed_weights, loans_of
+from infra.jobs.borrowing import borrowed_model, borrowed_weights
 from infra.jobs.catalogue import Manifest
+from infra.jobs.loans import Loans, loans_of
 from infra.jobs.ports import Fetching, StoreError
 from infra.storage.store import ObjectStore
 
@@ -214,4 +215,4 @@ def test_what_was_borrowed_survives_the_way_to_the_jobs_process(tmp_path: Path) 
 
 
 async def test_who_builds_on_nothing_borrows_nothing() -> None:
-    assert await loans_of(NoopRequested(), MemoryStore()) == Loans()
+    assert await loans_of(NoopRequested(), MemoryStore()) == (NoopRequested(), Loans())
