@@ -11,13 +11,16 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from events.identifiers import model_id_of
 
+from . import tombstones
+from .damage import StoreDamaged
 from .ports import Store
+from .tombstones import Readable
 
 log = structlog.get_logger(__name__)
 
@@ -25,20 +28,16 @@ log = structlog.get_logger(__name__)
 _AT_A_TIME = 50
 
 
-class Readable(Protocol):
-    """The part of a store that finding needs."""
-
-    async def list(self, prefix: str) -> list[str]: ...
-
-    async def get(self, key: str) -> bytes | None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Litter:
-    """What is left over, as folders of the store; `unknown`: ids of models that no job here has made, left alone."""
+    """What is left over, as folders of the store; `unknown`: ids of models that no job here has made, left alone.
+
+    `deleted`: ids of models that were deleted and of which something came back.
+    """
 
     attempts: list[str] = field(default_factory=list)
     checkpoints: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
     @property
@@ -48,7 +47,7 @@ class Litter:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many folders of attempts and of checkpoints went, how many keys that was, and what was left alone."""
+    """How many folders of attempts and of checkpoints went, how many keys in all, and what was left alone."""
 
     attempts: int
     checkpoints: int
@@ -62,6 +61,8 @@ async def sweep(store: Store) -> Swept:
     keys = 0
     for folder in litter.folders:
         keys += await store.delete_all(folder)
+    for model_id in litter.deleted:
+        keys += await tombstones.remove_files(store, model_id)
     if litter.unknown:
         log.warning("models_of_no_job", models=len(litter.unknown), first=litter.unknown[:3])
     return Swept(len(litter.attempts), len(litter.checkpoints), keys, len(litter.unknown))
@@ -74,7 +75,7 @@ async def find(store: Readable) -> Litter:
     jobs = await store.list("jobs")
     seen = await asyncio.to_thread(_look, jobs, models)
     attempts, saves = await _lost_attempts(store, seen.doubtful), await _lost_saves(store, seen.old_saves)
-    return Litter(attempts, [*seen.checkpoints, *saves], seen.unknown)
+    return Litter(attempts, [*seen.checkpoints, *saves], await _deleted(store, models), seen.unknown)
 
 
 @dataclass(slots=True)
@@ -176,6 +177,20 @@ async def _lost_saves(store: Readable, old: Mapping[str, list[str]]) -> list[str
         return [folder for folder in old[job_id] if folder != pointer["folder"]] if pointer else []
 
     return await _all_of(of, old)
+
+
+async def _deleted(store: Readable, keys: Iterable[str]) -> list[str]:
+    """The deleted models of which more is there than a tombstone: a late worker's writing, or a cut-off removal."""
+    stones: set[str] = set()
+    more: set[str] = set()
+    for key in keys:
+        (stones if tombstones.is_tombstone(key) else more).add(key.split("/")[1])
+    found: list[str] = []
+    for model_id in sorted(stones & more):
+        with suppress(StoreDamaged):
+            if await tombstones.ended_as(store, model_id) is not None:
+                found.append(model_id)
+    return found
 
 
 def _told(raw: bytes, what: str) -> dict[str, Any] | None:

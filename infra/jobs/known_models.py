@@ -5,6 +5,7 @@ from typing import Any
 
 from events.errors import OmniScopeError, ReasonCode
 
+from . import tombstones
 from .arbiter import Outcome
 from .damage import readable
 from .ports import Store
@@ -13,25 +14,49 @@ _COMPLETED = "ml.model.completed"
 
 
 async def remember(store: Store, outcome: Outcome) -> None:
-    """Writes down what a decided end tells of a model, if it made one: whoever hears of it can find it then."""
+    """Writes down what a decided end tells of a model, if it made one: whoever hears of it can find it then.
+
+    A model that was deleted since is told again, and does not come back.
+    """
     for recorded in outcome.events:
         if recorded.event.name == _COMPLETED:
-            await store.put(_key(str(recorded.event.subject)), json.dumps(recorded.event.data).encode())
+            model_id = str(recorded.event.subject)
+            if await tombstones.ended_as(store, model_id) is not None:
+                continue
+            await store.put(_key(model_id), json.dumps(recorded.event.data).encode())
+            if await tombstones.ended_as(store, model_id) is not None:  # in this moment
+                await store.delete(_key(model_id))
 
 
 async def recall(store: Store, model_id: str) -> dict[str, Any]:
     """What was told of a model when it was completed.
 
     Raises:
-        OmniScopeError: `model_unknown`, or `store_damaged`.
+        OmniScopeError: `model_unknown`, `model_deleted` (also while it is being decided), or `store_damaged`.
     """
     found = await store.get(_key(model_id))
+    if (stands := await tombstones.standing(store, model_id)) is not None:
+        raise stands.refusal(model_id)
     if found is None:
         raise OmniScopeError(
             ReasonCode.MODEL_UNKNOWN,
             f"there is no model {model_id} here: send the id of a completed one (omniscope-ml models)",
         )
     return readable(_key(model_id), found, _as_record, "train the model again; then ask again")
+
+
+async def maker_of(store: Store, model_id: str) -> str | None:
+    """The job that made a model, also of one that is going; None where the model is not there.
+
+    An empty name: its record cannot be read any more.
+    """
+    found = await store.get(_key(model_id))
+    if found is None:
+        return None
+    try:
+        return str(_as_record(found).get("job_id") or "")
+    except (ValueError, TypeError):
+        return ""
 
 
 def _as_record(raw: bytes) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import structlog
 from events.envelope import CloudEvent
 from events.topics import Topic
 
-from . import arbiter, known_models
+from . import arbiter, known_models, tombstones
 from .catalogue import Manifest
 from .damage import StoreDamaged
 from .ports import Outcomes, Store
@@ -58,7 +58,7 @@ async def revive(store: Store, outcomes: Publisher, left: Log, written: Mapping[
 
     Args:
         left: the log as it was restored, before anybody else publishes.
-        written: every key below `jobs` and `datasets` in the store → Unix time at which it was written.
+        written: every key below `jobs`, `datasets` and `deletions` in the store → Unix time at which it was written.
     """
     since = left.complete_until - _CLOCKS_DIFFER_S
     told, waiting = _sorted_out(written, left.epoch, since)
@@ -66,9 +66,18 @@ async def revive(store: Store, outcomes: Publisher, left: Log, written: Mapping[
     await _all(told, lambda job_id: _tell_again(store, outcomes, job_id, left.epoch))
     datasets = [key for key, at in written.items() if _is_manifest(key) and at >= since]
     await _all(datasets, lambda key: _register_again(store, outcomes, key))
+    # After the jobs: what tells that a model is gone comes after what tells of it.
+    deletions = tombstones.requests_among(written, since)
+    await _all(deletions, lambda request: _delete_again(store, outcomes, request))
     jobs = [job_id for job_id in revived if job_id is not None]
-    if jobs or told or datasets:
-        log.warning("told_again_after_lost_log", requests=len(jobs), ends=len(told), datasets=len(datasets))
+    if jobs or told or datasets or deletions:
+        log.warning(
+            "told_again_after_lost_log",
+            requests=len(jobs),
+            ends=len(told),
+            datasets=len(datasets),
+            deletions=len(deletions),
+        )
     return jobs
 
 
@@ -124,6 +133,14 @@ async def _tell_again(store: Store, outcomes: Outcomes, job_id: str, epoch: str)
     if (outcome := await arbiter.find(store, job_id)) is not None:
         await known_models.remember(store, outcome)
         await arbiter.tell(store, outcomes, outcome, epoch=epoch, again=True)
+
+
+async def _delete_again(store: Store, outcomes: Outcomes, request: str) -> None:
+    """Tells how a request to remove a model ended; one that has not ended is asked again, and goes on."""
+    if (ending := await tombstones.ending_of(store, request)) is not None:
+        await outcomes.publish(ending.told.topic, ending.told.event)
+    elif (asked := await store.get(tombstones.request_key(request))) is not None:
+        await outcomes.publish(Topic.MODEL_DELETION, CloudEvent.model_validate_json(asked))
 
 
 async def _register_again(store: Store, outcomes: Outcomes, key: str) -> None:

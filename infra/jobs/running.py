@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,8 @@ from .ports import Store
 _REMEMBERED = 10_000
 #: Seconds between two looks whether a job in hand has been ended somewhere else.
 _LOOK_S = 15.0
+#: …and while ends from elsewhere are expected, for so long.
+_LOOK_SOON_S, _EXPECTED_S = 1.0, 15.0
 
 
 class Stopped(Exception):
@@ -35,6 +38,8 @@ class Running:
         #: Why those are to end whose limit has been set.
         self._why: dict[asyncio.Timeout, Identified | Outcome] = {}
         self._told: OrderedDict[str, Identified | Outcome] = OrderedDict()
+        self._expected_until = 0.0
+        self._expected = asyncio.Event()
 
     @asynccontextmanager
     async def in_hand(self, job_id: str) -> AsyncIterator[None]:
@@ -72,11 +77,25 @@ class Running:
         self._why[limit] = why
         limit.reschedule(asyncio.get_running_loop().time())
 
+    def expect_ends(self) -> None:
+        """Jobs in hand may be ended elsewhere any moment, by somebody who does not know who has them."""
+        self._expected_until = time.monotonic() + _EXPECTED_S
+        self._expected.set()
+
     async def stop_what_has_ended(self, store: Store) -> None:
         """For ever: looks now and then whether a job in hand was ended elsewhere, for who missed the word of it."""
         while True:
-            await asyncio.sleep(_LOOK_S * random.uniform(0.8, 1.2))  # noqa: S311 - spreads load, guards nothing
+            await self._until_next_look()
             for job_id in list(self._limits):
                 with suppress(StoreDamaged):  # said when the job comes to its end
                     if (outcome := await arbiter.find(store, job_id)) is not None:
                         self.stop(job_id, outcome)
+
+    async def _until_next_look(self) -> None:
+        if time.monotonic() < self._expected_until:
+            await asyncio.sleep(_LOOK_SOON_S)
+            return
+        self._expected.clear()
+        with suppress(TimeoutError):
+            pause = _LOOK_S * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, guards nothing
+            await asyncio.wait_for(self._expected.wait(), pause)

@@ -8,8 +8,9 @@ A tombstone counts from the moment that it stands until its request has ended wi
 of an outcome makes all tombstones of a request final, or takes all of them down; what is left of those is tidied away.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +23,14 @@ from .damage import readable
 from .ports import Store
 
 _REMEDY = "remove it, then delete the model again"
+
+
+class Readable(Protocol):
+    """The part of a store that looking needs."""
+
+    async def list(self, prefix: str) -> list[str]: ...
+
+    async def get(self, key: str) -> bytes | None: ...
 
 
 class Tombstone(BaseModel):
@@ -76,7 +85,7 @@ def name_of(asked: Identified) -> str:
     return derived_id("deletion", *asked.event.identity, asked.key)
 
 
-async def ending_of(store: Store, request: str) -> Ending | None:
+async def ending_of(store: Readable, request: str) -> Ending | None:
     """How the request ended, if it has.
 
     Raises:
@@ -106,7 +115,7 @@ async def take_down(store: Store, model_id: str, request: str) -> None:
     await store.delete(_key(model_id, request))
 
 
-async def standing(store: Store, model_id: str) -> Standing | None:
+async def standing(store: Readable, model_id: str) -> Standing | None:
     """What stands on the model: of several a final one, the earliest of those. None: it is there to be used.
 
     Raises:
@@ -123,15 +132,33 @@ async def standing(store: Store, model_id: str) -> Standing | None:
     return min(found, key=_order, default=None)
 
 
-async def ended_as(store: Store, model_id: str) -> Ending | None:
+async def ended_as(store: Readable, model_id: str) -> Ending | None:
     """The end of the request by which the model is gone for good; None where it is not."""
     stands = await standing(store, model_id)
     return stands.ending if stands else None
 
 
+async def remove_files(store: Store, model_id: str) -> int:
+    """Everything of a model except for its tombstones; how many keys went."""
+    keys = [key for key in await store.list(f"models/{model_id}") if not is_tombstone(key)]
+    for part in sorted({"/".join(key.split("/")[:3]) for key in keys}):
+        if part in keys:
+            await store.delete(part)
+        else:
+            await store.delete_all(part)
+    return len(keys)
+
+
 def is_tombstone(key: str) -> bool:
     """Whether an object below `models` is one: it outlives all the rest of its model."""
     return key.split("/")[2:3] == ["tombstones"]
+
+
+def requests_among(written: Mapping[str, float], since: float) -> list[str]:
+    """The requests that have not ended, and those that ended since. `written`: key → Unix time."""
+    ended = {key.split("/")[1]: at for key, at in written.items() if key.startswith("deletions/") and "/outcome" in key}
+    begun = [key.split("/")[1] for key in written if key.startswith("deletions/") and "/request" in key]
+    return [request for request in begun if ended.get(request, since) >= since]
 
 
 def request_key(request: str) -> str:

@@ -1,5 +1,7 @@
 """Every worker hears every request to stop a job, and stops what it has in hand, whoever decides about the end.
 
+It hears requests to remove models, too: jobs that work with one are ended where that is decided, so it looks out.
+
 Read without a group, from now on: what was asked before is decided by the group that arbitrates, and a job finds that
 decision before it starts.
 """
@@ -23,6 +25,7 @@ from .alone import reading_alone
 log = structlog.get_logger(__name__)
 
 _POLL_MS = 1000
+_TOPICS = (Topic.CANCELLATION, Topic.MODEL_DELETION)
 
 
 class Cancellations:
@@ -46,7 +49,8 @@ class Cancellations:
     async def _positioned(self) -> Any:
         async with AsyncExitStack() as stack:
             consumer = await stack.enter_async_context(reading_alone(self._settings, auto_offset_reset="latest"))
-            partitions = [TopicPartition(Topic.CANCELLATION, n) for n in range(self._settings.topic_partitions)]
+            numbers = range(self._settings.topic_partitions)
+            partitions = [TopicPartition(topic, number) for topic in _TOPICS for number in numbers]
             consumer.assign(partitions)
             # The embedded broker may answer with a place before the end: then something old is heard again.
             await consumer.seek_to_end(*partitions)
@@ -66,6 +70,9 @@ class Cancellations:
                     self._heed(record)
 
     def _heed(self, record: Any) -> None:
+        if record.topic == Topic.MODEL_DELETION:
+            self._running.expect_ends()
+            return
         # What is no request to stop becomes a dead letter where it is arbitrated.
         with suppress(InvalidEvent):
             asked = identify(record.topic, record.key, record.value, tuple(record.headers))

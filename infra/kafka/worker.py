@@ -1,6 +1,6 @@
 """A worker: one process with an agent for each kind it serves, sharing slots, warm server, store and producer.
 
-Every worker also takes its part in deciding about cancellations, and hears all of them.
+Every worker also takes its part in deciding about cancellations and deletions of models, and hears all of them.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from handlers.registry import DATASETS, HANDLERS, PROFILE
 from infra.execution.local import LocalExecutor
 from infra.jobs.cancellation import Cancellation
 from infra.jobs.catalogue import Catalogue
+from infra.jobs.deletion import Deletion
 from infra.jobs.faults import Carrier, LastResort
 from infra.jobs.intake import Intake
 from infra.jobs.lifecycle import Lifecycle
@@ -40,8 +41,8 @@ from .topics import ensure_topics
 
 log = structlog.get_logger(__name__)
 
-#: The agent that every worker has beside those it was asked for.
-_CANCELLATION = "cancellation"
+#: The agents that every worker has beside those it was asked for.
+_CANCELLATION, _DELETION = "cancellation", "model_deletion"
 
 
 async def run_agents(settings: Settings, names: Sequence[str], ready: Callable[[], None]) -> int:
@@ -57,7 +58,7 @@ async def serve(settings: Settings, names: Sequence[str], ready: Callable[[], No
     async with _tools(settings, names) as tools:
         epoch = await ensure_epoch(settings)
         slots = tools.slots
-        agents = [_agent(name, tools, settings, epoch) for name in (*names, _CANCELLATION)]
+        agents = [_agent(name, tools, settings, epoch) for name in (*names, _CANCELLATION, _DELETION)]
         async with Cancellations(settings, tools.running) as heard, housekeeping(settings, tools.store):
             # They go on while jobs are drained: what is cancelled then ends at once, too.
             watches = [
@@ -118,6 +119,8 @@ def _agent(name: str, tools: Tools, settings: Settings, epoch: str) -> Agent:
         topic, carrier = Topic.DATASETS_UPLOADED, _intake(tools)
     elif name == _CANCELLATION:
         topic, carrier = Topic.CANCELLATION, Cancellation(tools.store, tools.outcomes)
+    elif name == _DELETION:
+        topic, carrier = Topic.MODEL_DELETION, Deletion(tools.store, tools.outcomes, tools.running)
     else:
         topic, carrier = JobKind(name).topic, Lifecycle(tools)
     return Agent(name, topic, LastResort(carrier, tools.outcomes), settings, epoch)

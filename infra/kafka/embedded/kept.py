@@ -144,7 +144,7 @@ async def _settle(
     if unsure is not None:
         objects = ObjectStore.open(settings.artifacts)
         written: dict[str, float] = {}
-        for folder in ("jobs", "datasets"):
+        for folder in ("jobs", "datasets", "deletions"):
             written |= await patiently(partial(objects.written, folder), f"list {folder}", only=StoreError)
         async with KafkaOutcomes(settings) as outcomes:
             await revive(PatientStore(objects), outcomes, _Left(unsure[0], epoch, unsure[1]), written)
