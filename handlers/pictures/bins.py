@@ -45,11 +45,11 @@ def round_edges(values: Floats, about: int) -> Floats:
     first, third = np.percentile(values, [25, 75])
     if third > first:
         low, high = max(low, first - _FENCE * (third - first)), min(high, third + _FENCE * (third - first))
-    step = _round_step(_span(low, high) / about)
+    step = round_step(_span(low, high) / about)
     begin, end = math.floor(low / step), math.ceil(high / step)
     begin -= math.isclose(begin * step, low, rel_tol=1e-9, abs_tol=1e-9 * step)
     end += math.isclose(end * step, high, rel_tol=1e-9, abs_tol=1e-9 * step)
-    return np.round(np.arange(begin, end + 1) * step, _decimals(step) + 1)
+    return np.round(np.arange(begin, end + 1) * step, decimals(step) + 1)
 
 
 def _span(low: float, high: float) -> float:
@@ -61,12 +61,14 @@ def _span(low: float, high: float) -> float:
     return 1.0
 
 
-def _round_step(raw: float) -> float:
+def round_step(raw: float) -> float:
+    """The next larger of 1, 2, 2.5, 5 and 10 times a power of ten."""
     size = 10.0 ** math.floor(math.log10(raw))
     return next(factor * size for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * size >= raw * (1 - 1e-9))
 
 
-def _decimals(step: float) -> int:
+def decimals(step: float) -> int:
+    """How many places after the point the power of ten in `step` has; negative for tens and more."""
     return -math.floor(math.log10(step) + 1e-9)
 
 
@@ -84,7 +86,7 @@ def lies_beyond(values: Floats, edges: Floats) -> str:
 def coarse(value: float, edges: Floats) -> float:
     """Rounded to a tenth of a bin: a mean of equal rows does not give their value away."""
     tenth = float(edges[1] - edges[0]) / 10
-    return float(round(round(value / tenth) * tenth, _decimals(tenth) + 2))
+    return float(round(round(value / tenth) * tenth, decimals(tenth) + 2))
 
 
 def share_interval(hits: float, rows: int) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The one place that knows matplotlib: its object interface, no pyplot, and the same bytes every time."""
+"""Where matplotlib is set up: its object interface, no pyplot, and the same bytes every time."""
 
 import io
 import logging
@@ -74,20 +74,21 @@ class Entry:
 
 
 class Canvas:
-    """A picture of 400 units in width, measured from its upper left corner, with a title and what it is about.
+    """A picture measured from its upper left corner, with a title and what it is about.
 
     Made within `settings()`.
     """
 
-    def __init__(self, height: float, title: str, subtitle: str) -> None:
-        self.height = height
-        self.title, self.subtitle = trimmed(title, _TITLE_COLUMNS), trimmed(subtitle, _SUBTITLE_COLUMNS)
-        self.figure: Any = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor=palette.GROUND)
+    def __init__(self, height: float, title: str, subtitle: str, width: float = WIDTH) -> None:
+        self.height, self.width = height, width
+        self.title = trimmed(title, round(_TITLE_COLUMNS * width / WIDTH))
+        self.subtitle = trimmed(subtitle, round(_SUBTITLE_COLUMNS * width / WIDTH))
+        self.figure: Any = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor=palette.GROUND)
         self.text(_MARGIN, 20, self.title, size=12.5, weight="bold")
         self.text(_MARGIN, 36, self.subtitle, colour=palette.FAINT)
 
     def axes(self, left: float, top: float, across: float, down: float) -> Any:
-        box = (left / WIDTH, 1 - (top + down) / self.height, across / WIDTH, down / self.height)
+        box = (left / self.width, 1 - (top + down) / self.height, across / self.width, down / self.height)
         axes = self.figure.add_axes(box)
         axes.tick_params(length=3, width=0.8, pad=3)
         return axes
@@ -95,7 +96,7 @@ class Canvas:
     def text(
         self, left: float, baseline: float, words: str, size: float = TEXT, colour: str = palette.INK, **more: Any
     ) -> None:
-        x, y = left / WIDTH, 1 - baseline / self.height
+        x, y = left / self.width, 1 - baseline / self.height
         self.figure.text(x, y, words, fontsize=size, color=colour, va="baseline", **more)
 
     def legend(self, entries: Sequence[Entry], left: float, top: float, columns: int = 1) -> None:
@@ -110,7 +111,7 @@ class Canvas:
             left += 42 + COLUMN * max(width(entry.text) for entry in column)
 
     def _sample(self, entry: Entry, x: float, y: float) -> None:
-        places = [x / WIDTH, (x + 9) / WIDTH, (x + 18) / WIDTH]
+        places = [x / self.width, (x + 9) / self.width, (x + 18) / self.width]
         line = Line2D(
             places,
             [1 - y / self.height] * 3,
@@ -130,7 +131,7 @@ class Canvas:
         written = io.StringIO()
         with matplotlib.rc_context({"svg.hashsalt": name}):
             FigureCanvasSVG(self.figure).print_svg(written, metadata=nothing)
-        return tidy(written.getvalue(), (WIDTH, self.height), f"{self.title}. {self.subtitle}", about)
+        return tidy(written.getvalue(), (self.width, self.height), f"{self.title}. {self.subtitle}", about)
 
 
 def legend_height(n: int, columns: int = 1) -> int:
