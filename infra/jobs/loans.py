@@ -20,7 +20,7 @@ class Loans:
 
     @property
     def model_ids(self) -> list[str]:
-        return [str(facts.get("model_id", name)) for name, facts in self.models]
+        return [_id(*model) for model in self.models]
 
 
 async def loans_of(request: JobRequested, store: Store) -> tuple[JobRequested, Loans]:
@@ -51,14 +51,18 @@ async def _base(store: Store, base: BaseModel, *, is_random: bool) -> Loans:
 
 async def _models(store: Store, names: Sequence[str]) -> tuple[list[str], Loans]:
     """The models' ids; and to borrow these, and behind them the members that an ensemble does not hold itself."""
-    records = [await called(store, name) for name in names]
-    ids, found = [str(facts["model_id"]) for facts in records], {}
+    records = [(name, await called(store, name)) for name in names]
+    ids, found = [_id(*record) for record in records], {}
     while records:
-        facts = records.pop(0)
-        if facts["model_id"] not in found:
-            found[str(facts["model_id"])] = facts
-            records += [await called(store, name) for name in _members_elsewhere(facts)]
+        name, facts = records.pop(0)
+        if (model_id := _id(name, facts)) not in found:
+            found[model_id] = facts
+            records += [(member, await called(store, member)) for member in _members_elsewhere(facts)]
     return ids, Loans(models=tuple(found.items()))
+
+
+def _id(name: str, facts: dict[str, Any]) -> str:
+    return str(facts.get("model_id", name))
 
 
 def _members_elsewhere(facts: dict[str, Any]) -> list[str]:

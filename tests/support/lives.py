@@ -16,6 +16,9 @@ from infra.jobs.tools import Tools
 from .fakes import HeldLease, MemoryStore, RecordedOutcomes, SameFile, ScriptedExecutor, WeightsOnDisk
 
 
+_KINDS = (JobKind.NOOP, JobKind.AUTOML, JobKind.TRANSFER_LEARNING, JobKind.ENSEMBLE, JobKind.EXPLANATION)
+
+
 def noop(job_id: str = "job-1", offset: int = 0, **data: Any) -> Delivery:
     """A request that needs nothing."""
     return _delivery("ml.noop.requested", Topic.NOOP, job_id, offset, data)
@@ -31,6 +34,16 @@ def transfer(job_id: str = "job-3", offset: int = 2, **data: Any) -> Delivery:
     """A request to build on `base_model`, on the dataset `d`."""
     told = {"dataset_id": "d", "target_column": "outcome", **data}
     return _delivery("ml.transfer-learning.requested", Topic.TRANSFER_LEARNING, job_id, offset, told)
+
+
+def ensemble(job_id: str = "job-4", offset: int = 3, **data: Any) -> Delivery:
+    """A request to combine `model_ids`."""
+    return _delivery("ml.ensemble.requested", Topic.ENSEMBLE, job_id, offset, {"method": "voting", **data})
+
+
+def explanation(job_id: str = "job-5", offset: int = 4, **data: Any) -> Delivery:
+    """A request to explain `model_id`."""
+    return _delivery("ml.explanation.requested", Topic.EXPLANATION, job_id, offset, {"method": "shap", **data})
 
 
 def cancellation(subject: str, offset: int = 0, event_id: str | None = None, **data: Any) -> Delivery:
@@ -71,7 +84,7 @@ class House:
             cache=SameFile(tmp_path),
             weights=WeightsOnDisk(tmp_path),
             slots=Slots(1),
-            handlers=dict.fromkeys((JobKind.NOOP, JobKind.AUTOML, JobKind.TRANSFER_LEARNING), HandlerSpec("m:f")),
+            handlers=dict.fromkeys(_KINDS, HandlerSpec("m:f")),
             work_dir=tmp_path / "work",
             dataset_wait_s=0.0,
         )
