@@ -50,13 +50,25 @@ async def maker_of(store: Store, model_id: str) -> str | None:
 
     An empty name: its record cannot be read any more.
     """
+    found = await _told(store, model_id)
+    return None if found is None else str(found.get("job_id") or "")
+
+
+async def type_of(store: Store, model_id: str) -> str | None:
+    """`ensemble`, `automl` and so on, also of a model that is going; None where it is not there, or not known."""
+    found = await _told(store, model_id)
+    return str(found.get("model_type")) if found else None
+
+
+async def _told(store: Store, model_id: str) -> dict[str, Any] | None:
+    """The record as far as it can be read; None where there is none."""
     found = await store.get(_key(model_id))
     if found is None:
         return None
     try:
-        return str(_as_record(found).get("job_id") or "")
+        return _as_record(found)
     except (ValueError, TypeError):
-        return ""
+        return {}
 
 
 def _as_record(raw: bytes) -> dict[str, Any]:

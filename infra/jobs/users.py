@@ -9,7 +9,7 @@ from events.outcomes import Failure, JobFailed, JobStatus
 from events.topics import JobKind
 from events.vocabulary import Identified, validate
 
-from . import arbiter, claims, tombstones
+from . import arbiter, claims, known_models, tombstones
 from .arbiter import Outcome
 from .job import event_about
 from .ports import Store
@@ -98,8 +98,10 @@ def _event_id(asked: Identified, job_id: str) -> str:
 async def _is_there(store: Store, one: Made) -> bool:
     """Whether the job was an ensemble's, has made it, and nobody has deleted it since."""
     outcome = await arbiter.find(store, one.job_id)
-    if outcome is None or outcome.status is not JobStatus.COMPLETED or outcome.artifacts is None:
-        return False
-    if any(recorded.event.data.get("kind") == JobKind.ENSEMBLE for recorded in outcome.events):
-        return await tombstones.ended_as(store, one.model_id) is None
-    return False
+    if outcome is None:
+        # Who has removed the damaged record of a job has not removed what it made.
+        made = await known_models.type_of(store, one.model_id) == JobKind.ENSEMBLE
+    else:
+        is_ensemble = any(recorded.event.data.get("kind") == JobKind.ENSEMBLE for recorded in outcome.events)
+        made = is_ensemble and outcome.status is JobStatus.COMPLETED and outcome.artifacts is not None
+    return made and await tombstones.ended_as(store, one.model_id) is None
