@@ -46,7 +46,7 @@ def run(request: TransferLearningRequested, inputs: Inputs, out: Outputs, report
     table, rows = numbers(prepared)
     with clock("build"):
         report(2, f"Reading the base model {request.base_model}")
-        start = _start(request, inputs, table, rows, prepared)
+        start = start_of(request, inputs, table, rows, prepared)
     tuning = FineTuning(start, rows, _settings(request, prepared), out, report)
     with clock("fit"):
         fits = tuning.to_depths(depths(request, start), _BEGINS, _COMPARES)
@@ -74,9 +74,14 @@ def run(request: TransferLearningRequested, inputs: Inputs, out: Outputs, report
     return finish(trained, prepared, out, report, clock)
 
 
-def _start(
+def start_of(
     request: TransferLearningRequested, inputs: Inputs, table: TableEncoder, rows: Rows, prepared: Prepared
 ) -> Start:
+    """Where the fine-tuning that a request means starts from.
+
+    Raises:
+        JobRefused: see `run`.
+    """
     try:
         base = parse(request.base_model)
     except OmniScopeError as refusal:
