@@ -60,6 +60,10 @@ class ModelFilter(ListFilter):
     """Only models trained on this dataset."""
 
 
+class ExplanationFilter(ListFilter):
+    table = "explanations"
+
+
 class DatasetFilter(ListFilter):
     table = "datasets"
 

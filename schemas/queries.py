@@ -11,9 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from events.outcomes import Failure, JobStatus
 
 from . import cursors
-from .filters import DatasetFilter, JobFilter, ListFilter, ModelFilter
-from .responses import DatasetPage, DatasetView, JobPage, JobView, ModelPage, ModelResults, ModelSummary
-from .tables import datasets, metadata, ml_models, training_jobs
+from .filters import DatasetFilter, ExplanationFilter, JobFilter, ListFilter, ModelFilter
+from .responses import (
+    DatasetPage,
+    DatasetView,
+    ExplanationPage,
+    ExplanationResults,
+    ExplanationSummary,
+    JobPage,
+    JobView,
+    ModelPage,
+    ModelResults,
+    ModelSummary,
+)
+from .tables import datasets, explanations, metadata, ml_models, training_jobs
 
 STALLED_AFTER = timedelta(seconds=60)
 """A running job says something every 15 s: silent for four times as long, something is wrong."""
@@ -51,6 +62,22 @@ _RESULTS = _columns(ml_models, ModelResults, _MODEL, also=("details", "deleted_a
     ml_models.c.id == bindparam("row_id")
 )
 _DATASETS = _columns(datasets, DatasetView, {"id": "dataset_id"}, also=("error_reason",))
+
+_EXPLANATION = {"id": "explanation_id"}
+_EXPLAINED = _columns(explanations, ExplanationSummary, _EXPLANATION)
+_EXPLANATIONS = _columns(explanations, ExplanationResults, _EXPLANATION, also=("details",)).where(
+    explanations.c.id == bindparam("row_id")
+)
+#: As `_DETAILS`, of an explanation.
+_EXPLANATION_DETAILS: dict[str, Any] = {
+    **dict.fromkeys(("dataset_id", "explainer", "exactness", "created_by"), ""),
+    **{name: {} for name in ("importance_intervals", "class_importance", "files", "environment")},
+    **{name: [] for name in ("samples", "warnings")},
+    **dict.fromkeys(("additivity_error", "local_fit", "stability"), None),
+    "space": "probability",
+    "n_samples": 0,
+    "n_background": 0,
+}
 
 
 class ModelDeleted(LookupError):
@@ -104,6 +131,28 @@ async def get_model(connection: AsyncConnection, model_id: str) -> ModelResults 
     return _model(row) if row["completed_place"] is not None else None
 
 
+async def list_explanations(connection: AsyncConnection, model_id: str, asked: ExplanationFilter) -> ExplanationPage:
+    """What was explained of a model, newest first; of one that was deleted, too.
+
+    Raises:
+        InvalidCursor: `asked.cursor` is not of this list.
+    """
+    of_model = _EXPLAINED.where(explanations.c.model_id == model_id)
+    items, following = await _page(
+        connection, of_model, asked, lambda row: ExplanationSummary.model_validate(dict(row))
+    )
+    return ExplanationPage(items=items, next=following)
+
+
+async def get_explanation(connection: AsyncConnection, explanation_id: str) -> ExplanationResults | None:
+    """All that is known of an explanation, or None where nobody has heard of it."""
+    row = await _one(connection, _EXPLANATIONS, explanation_id)
+    if row is None:
+        return None
+    details = {name: row["details"].get(name, otherwise) for name, otherwise in _EXPLANATION_DETAILS.items()}
+    return ExplanationResults.model_validate({**row, **details})
+
+
 async def list_datasets(connection: AsyncConnection, asked: DatasetFilter) -> DatasetPage:
     """Datasets, newest first.
 
@@ -119,7 +168,7 @@ async def probe(connection: AsyncConnection) -> None:
 
     A newer schema that has more passes, so that API and migrations can be rolled out one after the other.
     """
-    for table in (training_jobs, ml_models, datasets):
+    for table in (training_jobs, ml_models, explanations, datasets):
         await connection.execute(select(table).limit(0))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from events.explanations import ExplainedSample
 from events.outcomes import Baseline, Failure, Interval, JobStatus
 
 
@@ -112,6 +113,54 @@ class ModelResults(ModelSummary):
     updated_at: datetime
 
 
+class ExplanationSummary(View):
+    """An explanation of a model: which features moved its answers, largest first."""
+
+    explanation_id: str
+    model_id: str
+    job_id: str
+    method: str
+    """shap or lime."""
+    feature_importance: dict[str, float]
+    """Feature and how far it moved the answers on average; the first 200."""
+    created_at: datetime
+
+
+class ExplanationResults(ExplanationSummary):
+    """Everything known about one explanation, large values apart: they lie in the artifact."""
+
+    dataset_id: str
+    explainer: str
+    """The algorithm, in words."""
+    exactness: str
+    """What is known of its error, in words."""
+    space: str
+    """What the values add up to: probability or value."""
+    importance_intervals: dict[str, Interval]
+    """[low, high] of each feature's 95 % interval over the samples."""
+    class_importance: dict[str, dict[str, float]]
+    """For each class, its features."""
+    n_samples: int
+    n_background: int
+    samples: list[ExplainedSample]
+    """At most 100, with their largest contributions."""
+    additivity_error: float | None
+    """The largest distance between a prediction and its base value plus contributions."""
+    local_fit: float | None
+    """Of LIME: the middle R² of the local models."""
+    stability: float | None
+    """Of LIME: how much of a ranking stays when it is drawn anew, 0 to 1."""
+    warnings: list[str]
+    visualizations: dict[str, str]
+    """What a picture shows (summary_plot, …) and its path in the artifact."""
+    artifacts_path: str
+    """Below ARTIFACTS_URI."""
+    files: dict[str, str]
+    """Each file of the artifact and its SHA-256."""
+    environment: dict[str, Any]
+    created_by: str
+
+
 class DatasetView(View):
     """A dataset: announced (uploaded), looked into (registered), or refused (rejected) with the reason."""
 
@@ -144,6 +193,10 @@ class JobPage(Page):
 
 class ModelPage(Page):
     items: list[ModelSummary]
+
+
+class ExplanationPage(Page):
+    items: list[ExplanationSummary]
 
 
 class DatasetPage(Page):

@@ -15,10 +15,10 @@ from schemas import openapi
 from . import problems
 from .auth import Verifier
 from .middleware import SecurityHeaders, Tracing
-from .routes import about, datasets, jobs, models
+from .routes import about, datasets, explanations, jobs, models
 from .version import VERSION
 
-ENDPOINTS = (*about.ENDPOINTS, *jobs.ENDPOINTS, *models.ENDPOINTS, *datasets.ENDPOINTS)
+ENDPOINTS = (*about.ENDPOINTS, *jobs.ENDPOINTS, *models.ENDPOINTS, *explanations.ENDPOINTS, *datasets.ENDPOINTS)
 
 
 def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Starlette:

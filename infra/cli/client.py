@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from urllib.parse import quote
@@ -66,12 +67,23 @@ class ApiClient:
     def results(self, model_id: str) -> dict[str, Any]:
         return self.get(f"/api/ml/models/{quote(model_id, safe='')}/results")
 
+    def explanation(self, explanation_id: str) -> dict[str, Any]:
+        return self.get(f"/api/ml/explanations/{quote(explanation_id, safe='')}")
+
     def results_of(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The results of the model that a completed job made: the tables may know it a moment after the job."""
+        """The results of the model that a completed job made."""
+        return self._soon(lambda: self.results(job["model_id"]))
+
+    def explanation_of(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The explanation that a completed job made."""
+        return self._soon(lambda: self.explanation(job["explanation_id"]))
+
+    def _soon(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What a job has made: the tables may know it a moment after the job."""
         given_up = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                return self.results(job["model_id"])
+                return ask()
             except CliError as error:
                 if error.code is not ExitCode.NOT_FOUND or time.monotonic() > given_up:
                     raise

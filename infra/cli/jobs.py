@@ -9,6 +9,7 @@ import typer
 from infra.cli.client import Api, ApiClient, Limit
 from infra.cli.console import Json, ago, console, duration, print_json, print_table
 from infra.cli.errors import CliError, ExitCode
+from infra.cli.explanations import print_explanation
 from infra.cli.models import print_results
 from infra.cli.runtime import load_settings, program
 
@@ -83,8 +84,8 @@ def follow(
                 f"To come back: {program()} watch {job_id}",
                 ExitCode.INTERRUPTED,
             ) from None
-        if final["status"] == "completed" and final["model_id"] and not as_json:
-            print_results(client.results_of(final), settings)
+        if final["status"] == "completed" and not as_json:
+            _print_what_was_made(client, final, settings)
     if as_json:
         print_json(final)
     elif final["status"] == "completed":
@@ -94,6 +95,13 @@ def follow(
         how = "was cancelled" if final["status"] == "cancelled" else final["status"]
         typer.echo(f"omniscope-ml: the job {how}: {told(final)}{reason}", err=True)
     return ExitCode.OK if final["status"] == "completed" else ExitCode.FAILED
+
+
+def _print_what_was_made(client: ApiClient, job: dict[str, Any], settings: "Settings") -> None:
+    if job["model_id"]:
+        print_results(client.results_of(job), settings)
+    if job.get("explanation_id"):
+        print_explanation(client.explanation_of(job), settings)
 
 
 def until_final(

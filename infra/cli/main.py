@@ -13,6 +13,8 @@ from infra.cli import (
     demo,
     dlq,
     doctor,
+    errors,
+    explain,
     jobs,
     models,
     promote,
@@ -25,7 +27,7 @@ from infra.cli import (
     up,
     weights,
 )
-from infra.cli.errors import ExitCode, debugging, explain
+from infra.cli.errors import ExitCode, debugging
 
 
 class SentenceGroup(TyperGroup):
@@ -46,7 +48,7 @@ class SentenceGroup(TyperGroup):
         except Exception as error:
             if debugging() or type(error).__module__.startswith("typer."):
                 raise
-            sentence, code = explain(error)
+            sentence, code = errors.explain(error)
             typer.echo(f"omniscope-ml: {sentence}", err=True)
             raise typer.Exit(code) from None
 
@@ -91,6 +93,7 @@ app.command()(jobs.watch)
 app.command()(jobs.jobs)
 app.command()(models.models)
 app.command()(rerun.rerun)
+app.command()(explain.explain)
 app.command()(cancel.cancel)
 app.command()(promote.promote)
 app.command("datasets")(datasets.list_datasets)

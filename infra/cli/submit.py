@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from infra.cli import submit_training
+from infra.cli import submit_ensemble, submit_training
 from infra.cli.console import Json
 from infra.cli.errors import CliError, ExitCode
 from infra.cli.options import JobId, Timeout, Watch
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 for training in (submit_training.automl, submit_training.deep_learning, submit_training.transfer_learning):
     app.command(training.__name__.replace("_", "-"))(training)
+app.command()(submit_ensemble.ensemble)
 
 
 @app.command(hidden=True)

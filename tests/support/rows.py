@@ -75,6 +75,38 @@ def model_row(model_id: str, **other: Any) -> dict[str, Any]:
     return row | other
 
 
+def explanation_row(explanation_id: str, **also: Any) -> dict[str, Any]:
+    """A row of an explanation of the model `m`."""
+    sample = {"row": 3, "class_name": "B cell", "prediction": 0.9, "base_value": 0.1, "contributions": {"CD79A": 0.5}}
+    details = {
+        "explainer": "interventional TreeSHAP",
+        "exactness": "exact",
+        "space": "probability",
+        "importance_intervals": {"CD79A": [0.3, 0.5]},
+        "class_importance": {"B cell": {"CD79A": 0.4}},
+        "n_samples": 10,
+        "n_background": 100,
+        "samples": [sample],
+        "additivity_error": 1e-12,
+        "files": {"pictures/summary_plot.svg": "ab" * 32},
+        "dataset_id": "cohort-1",
+        "created_by": "ada",
+    }
+    row = {
+        "id": explanation_id,
+        "job_id": "job-x",
+        "model_id": "m",
+        "method": "shap",
+        "feature_importance": {"CD79A": 0.4},
+        "visualizations": {"summary_plot": "pictures/summary_plot.svg"},
+        "details": details,
+        "artifacts_path": f"explanations/{explanation_id}/attempt-1",
+        "created_at": NOON,
+        "place": "1",
+    }
+    return {**row, **also}
+
+
 def dataset_row(dataset_id: str, **other: Any) -> dict[str, Any]:
     row = _blank(datasets) | {
         "id": dataset_id,

@@ -35,7 +35,9 @@ _JSON = st.recursive(
     ),
     max_leaves=8,
 )
-GUARDED = [e.operation.path.format(job_id="x", model_id="x") for e in ENDPOINTS if not e.operation.public]
+GUARDED = [
+    e.operation.path.format(job_id="x", model_id="x", explanation_id="x") for e in ENDPOINTS if not e.operation.public
+]
 
 
 def refused(answer, status: int, reason: str) -> str:

@@ -7,10 +7,10 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 from support.clients import client_of
-from support.rows import NOON, dataset_row, fill, job_row, model_row
+from support.rows import NOON, dataset_row, explanation_row, fill, job_row, model_row
 
 from infra.api import tokens
-from schemas.tables import datasets, ml_models, training_jobs
+from schemas.tables import datasets, explanations, ml_models, training_jobs
 
 PATHS = {
     "/": "/",
@@ -21,6 +21,8 @@ PATHS = {
     "/api/ml/jobs/{job_id}/status": "/api/ml/jobs/done/status",
     "/api/ml/models/list": "/api/ml/models/list",
     "/api/ml/models/{model_id}/results": "/api/ml/models/m/results",
+    "/api/ml/models/{model_id}/explanations": "/api/ml/models/m/explanations",
+    "/api/ml/explanations/{explanation_id}": "/api/ml/explanations/x",
     "/api/ml/datasets": "/api/ml/datasets",
 }
 
@@ -60,6 +62,7 @@ async def test_every_answer_fits_its_schema(client, engine, document, path: str)
         job_row("new"),
     )
     await fill(engine, ml_models, model_row("m"), model_row("plain", details={}, intervals={}))
+    await fill(engine, explanations, explanation_row("x"), explanation_row("y", details={}))
     await fill(engine, datasets, dataset_row("d"), dataset_row("e", status="rejected", error_reason="x", sha256=None))
     answer = await client.get(PATHS[path])
     assert answer.status_code == 200
@@ -76,12 +79,12 @@ async def test_a_schema_can_tell_a_wrong_answer(document) -> None:
 @pytest.mark.parametrize("path", PATHS)
 async def test_every_promised_problem_fits_its_schema(app, settings, engine, signed, document, path: str) -> None:
     await fill(engine, ml_models, model_row("gone", deleted_at=NOON))
-    missing = path.format(job_id="nobody", model_id="nobody")
+    missing = path.format(job_id="nobody", model_id="nobody", explanation_id="nobody")
     ways = {
         "401": (missing, None),
         "403": (missing, signed(scope="other")),
         "404": (missing, tokens.issue(settings, "ada")),
-        "410": (path.format(model_id="gone", job_id=""), tokens.issue(settings, "ada")),
+        "410": (path.format(model_id="gone", job_id="", explanation_id=""), tokens.issue(settings, "ada")),
         "422": (missing + "?nonsense=1", tokens.issue(settings, "ada")),
     }
     for status in document["paths"][path]["get"]["responses"]:

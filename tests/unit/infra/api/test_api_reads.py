@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from support.rows import NOON, dataset_row, fill, job_row, model_row
+from support.rows import NOON, dataset_row, explanation_row, fill, job_row, model_row
 
-from schemas.tables import datasets, ml_models, training_jobs
+from schemas.tables import datasets, explanations, ml_models, training_jobs
 
 
 async def test_a_job_tells_where_it_stands(client, engine) -> None:
@@ -68,6 +68,22 @@ async def test_a_models_results_are_whole(client, engine) -> None:
     assert told["mlflow_run_id"] == "run-7"
     assert told["files"] == {"model/MLmodel": "ab" * 32}
     assert told["classes"] == ["benign", "malignant"]
+
+
+async def test_an_explanation_is_whole_and_stands_in_its_models_list(client, engine) -> None:
+    await fill(engine, explanations, explanation_row("x-1"), explanation_row("x-2", model_id="other"))
+    told = (await client.get("/api/ml/explanations/x-1")).json()
+    assert (told["explanation_id"], told["method"], told["exactness"]) == ("x-1", "shap", "exact")
+    assert told["feature_importance"] == {"CD79A": 0.4}
+    assert told["importance_intervals"] == {"CD79A": [0.3, 0.5]}
+    assert told["visualizations"] == {"summary_plot": "pictures/summary_plot.svg"}
+    assert told["samples"][0]["contributions"] == {"CD79A": 0.5}
+    assert (told["additivity_error"], told["local_fit"], told["warnings"]) == (1e-12, None, [])
+    page = (await client.get("/api/ml/models/m/explanations")).json()
+    assert [one["explanation_id"] for one in page["items"]] == ["x-1"]
+    assert (await client.get("/api/ml/models/nobody/explanations")).json() == {"items": [], "next": None}
+    unknown = await client.get("/api/ml/explanations/x-3")
+    assert (unknown.status_code, unknown.json()["reason"]) == (404, "explanation_unknown")
 
 
 async def test_rows_kept_aside_are_told(client, engine) -> None:

@@ -1,0 +1,55 @@
+"""An explanation for a person: what matters, how sure that is, how exact, and where its pictures are."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from infra.cli.console import print_table
+from infra.report.numbers import figure
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+
+_SHOWN = 10
+_SHOWN_OF_CLASS = 3
+_MOST_CLASSES = 12
+
+
+def print_explanation(told: dict[str, Any], settings: "Settings") -> None:
+    """The first features with their intervals, those of each class, and everything to keep in mind."""
+    typer.echo(f"\n{told['explainer']}, {told['n_samples']} samples, {told['n_background']} background rows\n")
+    importance, held = told["feature_importance"], told["importance_intervals"]
+    rows = ((name, _with_interval(value, held.get(name))) for name, value in list(importance.items())[:_SHOWN])
+    unit = "the predicted probability" if told["space"] == "probability" else "the prediction"
+    print_table(("feature", f"moves {unit} by, on average [95 % interval]"), rows, if_empty="No features.")
+    for name, of_class in list(told["class_importance"].items())[:_MOST_CLASSES]:
+        typer.echo(f"  for «{name}»: {', '.join(list(of_class)[:_SHOWN_OF_CLASS])}")
+    typer.echo(f"\nexact    {told['exactness']}" if told["exactness"] else "")
+    for line in _checks(told):
+        typer.echo(line)
+    for warning in told["warnings"]:
+        typer.echo(f"! {warning}")
+    typer.echo(f"pictures {pictures_directory(told, settings)}")
+
+
+def _checks(told: dict[str, Any]) -> list[str]:
+    found = []
+    if told["additivity_error"] is not None:
+        found.append(f"adds up  to the prediction within {told['additivity_error']:.1e}")
+    if told["local_fit"] is not None:
+        found.append(f"local    models explain {told['local_fit']:.0%} of what they imitate (R², the middle one)")
+    if told["stability"] is not None:
+        found.append(f"stable   {told['stability']:.0%} of a ranking stays when it is drawn anew")
+    return found
+
+
+def _with_interval(value: float, interval: list[float] | None) -> str:
+    return figure(value) if interval is None else f"{figure(value)} [{figure(interval[0])}, {figure(interval[1])}]"
+
+
+def pictures_directory(told: dict[str, Any], settings: "Settings") -> str:
+    """Where the pictures are: a path on this machine, or an address in the object store."""
+    folders = {str(Path(path).parent) for path in told["visualizations"].values()} or {"."}
+    where = f"{settings.artifacts.rstrip('/')}/{told['artifacts_path'].strip('/')}/{min(folders)}".removesuffix("/.")
+    return where if "://" in where else str(Path(where).absolute())
