@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from mlflow import pyfunc
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 _MOST_NAMES = 5
+#: Names the folder in which an ensemble looks for members that it does not hold itself.
+_MODELS = "OMNISCOPE_MODELS"
 
 
 class ServedModel(PythonModel):  # type: ignore[misc]
@@ -25,8 +29,9 @@ class ServedModel(PythonModel):  # type: ignore[misc]
     """
 
     def load_context(self, context: PythonModelContext) -> None:
-        kind = _Network if "network" in context.artifacts else _Predictor
-        self._model: _Model = kind(context.artifacts)
+        kinds: dict[str, type[_Model]] = {"network": _Network, "ensemble": _Ensemble, "predictor": _Predictor}
+        kind = next(kind for name, kind in kinds.items() if name in context.artifacts)
+        self._model = kind(context.artifacts)
         self._about = self._model.about
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
@@ -62,6 +67,8 @@ class _Model(Protocol):
     """`about`: `features` and `classes`. Tables have at least one row and exactly the features."""
 
     about: dict[str, Any]
+
+    def __init__(self, artifacts: dict[str, str]) -> None: ...
 
     def values(self, table: pd.DataFrame) -> Any: ...
 
@@ -104,6 +111,57 @@ class _Network:
     def classes(self, table: pd.DataFrame) -> tuple[Any, "np.ndarray[Any, Any]"]:
         probabilities = self._predicting.predict_probabilities(self._network, self._table, table)
         return probabilities.argmax(axis=1), probabilities
+
+
+class _Ensemble:
+    """Models in MLflow directories of their own, each served by its own code, and how their answers become one."""
+
+    def __init__(self, artifacts: dict[str, str]) -> None:
+        folder = Path(artifacts["ensemble"])
+        self.about = json.loads((folder / "combination.json").read_text(encoding="utf-8"))
+        with _nothing_written():
+            self._combining = importlib.import_module(f"{_imported(folder / 'code')}.combining")
+            self._members = [pyfunc.load_model(str(_place(member, folder))) for member in self.about["members"]]
+
+    def values(self, table: pd.DataFrame) -> Any:
+        said = np.stack([member.predict(table)["prediction"].to_numpy(dtype=float) for member in self._members])
+        return self._combining.combined(self.about, said)
+
+    def classes(self, table: pd.DataFrame) -> tuple[Any, "np.ndarray[Any, Any]"]:
+        said = [member.predict(table).iloc[:, 1:].to_numpy(dtype=float) for member in self._members]
+        probabilities = self._combining.combined(self.about, np.stack(said))
+        return probabilities.argmax(axis=1), probabilities
+
+
+def _place(member: dict[str, Any], folder: Path) -> Path:
+    """Where a member's MLflow directory is: in the artifact, or, as its hashes say, elsewhere."""
+    if member["folder"] is not None:
+        return folder.parent / str(member["folder"])
+    roots = [Path(os.environ[_MODELS])] if os.environ.get(_MODELS) else []
+    within = Path(member["artifacts_path"])
+    names = (within, within.relative_to(within.parts[0]), member["model_id"])
+    places = [root / name for root in (*roots, *folder.resolve().parents) for name in names]
+    found = [place for place in places if (place / "MLmodel").is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"the ensemble does not hold its member {member['name']} ({member['model_id']}): let {_MODELS} name the "
+            f"folder that holds {member['artifacts_path']}"
+        )
+    for place in found:
+        if _digest(place) == member["files_sha256"]:
+            return place
+    raise ValueError(f"{member['name']} ({member['model_id']}) in {found[0]} is not as it was when it was combined")
+
+
+def _digest(folder: Path) -> str:
+    """One hash for all files of a model but what Python has compiled of them."""
+    lines = []
+    for path in folder.rglob("*"):
+        if path.is_file() and path.parent.name != "__pycache__":
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            lines.append(f"{path.relative_to(folder).as_posix()}\0{sha256}\n")
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def _imported(folder: Path) -> str:
