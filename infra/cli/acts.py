@@ -19,16 +19,19 @@ _OPTIONS = {"target_column": "target"}
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One training of the demo. `asked`: fields of its request. `after`: the name of the act it goes on from."""
+    """One training of the demo. `asked`: fields of its request. `after`: the names of the acts that it builds on.
+
+    An ensemble has no file: it is made of models that know one.
+    """
 
     name: str
     title: str
-    file: Path
-    source: str
-    licence: str
     kind: str
     asked: dict[str, Any]
-    after: str | None = None
+    file: Path | None = None
+    source: str = ""
+    licence: str = ""
+    after: tuple[str, ...] = ()
 
 
 def demo_acts(time_limit: int) -> list[Act]:
@@ -43,30 +46,49 @@ def demo_acts(time_limit: int) -> list[Act]:
         raise CliError(
             "the demo's data are in the source tree alone: clone the repository and run `make demo`"
         ) from None
-    acts = [Act(**{**act, "file": FOLDER / act["file"]}) for act in told]
+    acts = [_act(act) for act in told]
     limit = {"time_limit": time_limit}
     return [replace(act, asked=act.asked | limit) if act.kind == "automl" else act for act in acts]
 
 
+def _act(told: dict[str, Any]) -> Act:
+    file = FOLDER / told["file"] if "file" in told else None
+    return Act(**{**told, "file": file, "after": tuple(told.get("after", ()))})
+
+
 def wish_of(act: Act, acts: list[Act], folder: Path) -> "Wish":
     """An act as something to try; its report goes into `folder`."""
+    from infra.cli.publishing import whoami
+    from infra.cli.submit import request_of
+    from infra.cli.trial import Wish
     from infra.cli.try_it import wish_for
 
-    wish = wish_for(act.file, act.asked, report=folder / f"{act.name}-report.html", kind=act.kind)
-    heading = f"\n{act.title}\n  source: {act.source}\n  licence: {act.licence}\n\n$ {typed(act)}"
-    after = None if act.after is None else [other.name for other in acts].index(act.after)
+    report = folder / f"{act.name}-report.html"
+    data = f"\n  source: {act.source}\n  licence: {act.licence}" if act.source else ""
+    heading = f"\n{act.title}{data}\n\n$ {typed(act)}"
+    names = [other.name for other in acts]
+    after = tuple(names.index(name) for name in act.after)
+    if act.file is not None:
+        wish = wish_for(act.file, act.asked, report=report, kind=act.kind)
+    else:
+        # The models are not there yet: the acts that make them come before.
+        asked = {**act.asked, "model_ids": list(act.after), "created_by": whoami()}
+        wish = Wish(None, request_of(act.kind, asked), report)
     return replace(wish, heading=heading, after=after)
 
 
 def typed(act: Act) -> str:
     """What a person would type for the same."""
-    base = [] if act.after is None else ["--base-model", "job:MODEL_ID"]
     words = [word for field, value in act.asked.items() for word in (f"--{_OPTIONS.get(field, field)}", str(value))]
-    options = [word.replace("_", "-") if word.startswith("--") else word for word in (*words, *base)]
+    options = [word.replace("_", "-") if word.startswith("--") else word for word in words]
+    kind = act.kind.replace("_", "-")
+    if act.file is None:
+        return f"{program()} {shlex.join(['submit', kind, *('MODEL_ID' for _ in act.after), *options, '--watch'])}"
     if act.kind == "automl":
         return f"{program()} {shlex.join(['try', shown(act.file), *options])}"
+    base = ["--base-model", "job:MODEL_ID"] if act.after else []
     adding = shlex.join(["dataset", "add", shown(act.file), "--id", act.name])
-    asking = shlex.join(["submit", act.kind.replace("_", "-"), "--dataset", act.name, *options, "--watch"])
+    asking = shlex.join(["submit", kind, "--dataset", act.name, *options, *base, "--watch"])
     return f"{program()} {adding} && {program()} {asking}"
 
 

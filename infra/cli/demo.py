@@ -1,4 +1,4 @@
-"""`omniscope-ml demo`: trainings of several kinds on real data, in a place of its own, and a model used by anybody."""
+"""`omniscope-ml demo`: models of several kinds on real data, combined and explained, in a place of their own."""
 
 import os
 import shlex
@@ -29,7 +29,7 @@ def demo(
     time_limit: Annotated[int, typer.Option(help="Seconds for the search among models.", min=5)] = 40,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the services' logs as well.")] = False,
 ) -> None:
-    """Try it on real omics data, on an embedded broker of its own; ends by itself within 6 minutes."""
+    """Try it on real omics data, on an embedded broker of its own; ends by itself within 8 minutes."""
     from infra.cli.lock import only_one
     from infra.cli.own_house import in_own_house
 
@@ -41,9 +41,11 @@ def demo(
     with only_one(settings.data_dir, about):
         empty(settings.data_dir)
         wishes = [wish_of(act, acts, settings.data_dir) for act in acts]
-        work = [*dict.fromkeys(act.kind for act in acts), "datasets"]
+        work = [*dict.fromkeys(act.kind for act in acts), "explanation", "datasets"]
         trials = in_own_house(settings, wishes, work, verbose=verbose)
-    use_the_model(settings, trials[0].results, acts[0].file, acts[0].asked["target_column"])
+    first, file = acts[0], acts[0].file
+    assert file is not None, "the first act has a file"
+    use_the_model(settings, trials[0].results, file, first.asked["target_column"])
     typer.echo(farewell(settings, [wish.report for wish in wishes]))
 
 

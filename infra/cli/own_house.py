@@ -1,7 +1,7 @@
 """A house for a while: everything that trainings need is started, they run one after another, and all of it stops."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -40,7 +40,7 @@ def in_own_house(settings: "Settings", wishes: Sequence["Wish"], work: list[str]
 
     async def story() -> None:
         for wish in wishes:
-            done.append(await _tried(settings, wish, [trial.results for trial in done]))
+            done.append(await _tried(settings, wish, done))
 
     ending = run(run_house(settings, work, hear, story))
     if ending is not Ending.TOLD:
@@ -51,19 +51,20 @@ def in_own_house(settings: "Settings", wishes: Sequence["Wish"], work: list[str]
     return done
 
 
-async def _tried(settings: "Settings", wish: "Wish", before: list[dict[str, Any]]) -> "Trial":
+async def _tried(settings: "Settings", wish: "Wish", before: "list[Trial]") -> "Trial":
     from infra.cli.trial import Trial
     from infra.cli.withdrawal import withdraw
 
-    if wish.after is not None:
-        wish = wish.from_model(before[wish.after]["model_id"])
+    foundations = [before[place] for place in wish.after]
+    if foundations:
+        wish = wish.on_models([trial.results["model_id"] for trial in foundations])
     if wish.heading:
         typer.echo(wish.heading)
-    trial = Trial(settings, wish)
+    trial = Trial(settings, wish, foundations[0].dataset if foundations else None)
     try:
         await trial.run()
     finally:
-        if trial.job_id and not trial.results:
+        if trial.job_id and trial.is_under_way:
             await withdraw(settings, trial.job_id, wish.request.created_by)
     return trial
 

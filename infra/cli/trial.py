@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from infra.cli.errors import CliError
 from infra.cli.runtime import program
 
 if TYPE_CHECKING:
-    from events.requests import TrainingRequested
+    from events.requests import JobRequested
     from infra.cli.dataset_files import LocalFile
     from infra.settings import Settings
 
@@ -31,29 +32,50 @@ _EVERY_S = 0.4
 class Wish:
     """What somebody wants to try: a file, what to train on it, and where the report goes.
 
-    `heading` is said before it. `after`: the place among several wishes of the one whose model this one goes on from.
+    `file`: None where the models that it builds on know the data. `heading` is said before it. `after`: the places
+    among several wishes of those whose models this one builds on.
     """
 
-    file: "LocalFile"
-    request: "TrainingRequested"
+    file: "LocalFile | None"
+    request: "JobRequested"
     report: Path
     heading: str = ""
-    after: int | None = None
+    after: tuple[int, ...] = ()
 
-    def from_model(self, model_id: str) -> "Wish":
-        """The same wish, for a training that goes on from this model."""
-        request = self.request.model_copy(update={"base_model": f"job:{model_id}"})
-        return replace(self, request=request, heading=self.heading.replace("MODEL_ID", model_id))
+    def on_models(self, model_ids: Sequence[str]) -> "Wish":
+        """The same wish, built on these models."""
+        from events.requests import EnsembleRequested
+
+        several = isinstance(self.request, EnsembleRequested)
+        built_on = {"model_ids": list(model_ids)} if several else {"base_model": f"job:{model_ids[0]}"}
+        heading = self.heading
+        for model_id in model_ids:
+            heading = heading.replace("MODEL_ID", model_id, 1)
+        return replace(self, request=self.request.model_copy(update=built_on), heading=heading)
 
 
 class Trial:
-    """One upload, one training, one report, where `settings` find broker and API. `results` come with the model."""
+    """One upload, one training, one explanation, one report, where `settings` find broker and API.
 
-    def __init__(self, settings: "Settings", wish: Wish) -> None:
+    `results` come with the model. `dataset`: what is known of the data, where nothing is uploaded.
+    """
+
+    def __init__(
+        self,
+        settings: "Settings",
+        wish: Wish,
+        dataset: dict[str, Any] | None = None,
+        *,
+        is_explained: bool = True,
+    ) -> None:
         self._settings = settings
         self._wish = wish
+        self._is_explained = is_explained
         self._given_up = threading.Event()
+        #: The job that was asked for last, and whether it still has no end that we know of.
         self.job_id: str | None = None
+        self.is_under_way = False
+        self.dataset = dataset or {}
         self.results: dict[str, Any] = {}
         #: Whether the report has been written.
         self.is_told = False
@@ -64,22 +86,24 @@ class Trial:
         Raises:
             CliError: the upload was rejected, the training failed, or somebody does not answer.
         """
-        dataset = await self._upload()
-        await self._submit()
+        if self._wish.file is not None:
+            self.dataset = await self._upload(self._wish.file)
         try:
-            self.results = await asyncio.to_thread(self._follow)
+            await self._submit(self._wish.request)
+            self.results = await asyncio.to_thread(self._train)
+            explanation = await self._explained() if self._is_explained else None
         finally:
             self._given_up.set()  # or a thread would go on asking after we were told to stop
-        await self._write_report(dataset)
+        await self._write_report(explanation)
         typer.echo(f"report {self._wish.report}")
 
-    async def _upload(self) -> dict[str, Any]:
+    async def _upload(self, file: "LocalFile") -> dict[str, Any]:
         from events.requests import DatasetUploaded
         from infra.cli.dataset_files import copy_into
         from infra.cli.datasets import publish_upload
         from infra.cli.publishing import build
 
-        file, dataset_id = self._wish.file, self._wish.request.dataset_id
+        dataset_id = self._wish.request.dataset_id  # type: ignore[attr-defined]  # what has a file is a training
         self._settings.make_data_dir()
         uri = await asyncio.to_thread(copy_into, self._settings.roots[0], file)
         told = {"dataset_id": dataset_id, "uri": uri, "format": file.format, "sha256": file.sha256}
@@ -93,27 +117,54 @@ class Trial:
         typer.echo(f"dataset {dataset_id}: {outcome['n_rows']:,} rows, {outcome['n_columns']:,} columns, {missing}")
         return outcome
 
-    async def _submit(self) -> None:
+    async def _submit(self, request: "JobRequested") -> None:
         from infra.cli.publishing import send
 
-        request = self._wish.request
         receipt = await send(self._settings, request)
-        self.job_id = receipt.job_id
-        typer.echo(f"job     {receipt.job_id}: predicting «{request.target_column}», {how(request)}")
+        self.job_id, self.is_under_way = receipt.job_id, True
+        typer.echo(f"job     {receipt.job_id}: {how(request)}")
 
-    def _follow(self) -> dict[str, Any]:
-        from infra.cli.jobs import told, until_final
+    def _train(self) -> dict[str, Any]:
+        from infra.cli.jobs import told
         from infra.cli.models import print_results
 
-        assert self.job_id is not None
         with ApiClient(self._settings) as client:
-            job = until_final(client, self.job_id, as_json=False, patience_s=_PATIENCE_S, pause=self._pause)
+            job = self._followed(client)
             if job["status"] != "completed":
                 reason = f" ({job['error']['reason']})" if job.get("error") else ""
                 raise CliError(f"the training {job['status']}: {told(job)}{reason}")
             results = self._registered(client, job)
         print_results(results, self._settings)
         return results
+
+    async def _explained(self) -> dict[str, Any] | None:
+        """Which features matter to the model; None, and why, where that could not be found out."""
+        from events.requests import ExplanationRequested
+
+        asked = {"model_id": self.results["model_id"], "created_by": self._wish.request.created_by}
+        await self._submit(ExplanationRequested(**asked, method="shap"))
+        return await asyncio.to_thread(self._explain)
+
+    def _explain(self) -> dict[str, Any] | None:
+        from infra.cli.explanations import print_explanation
+        from infra.cli.jobs import told
+
+        with ApiClient(self._settings) as client:
+            job = self._followed(client)
+            if job["status"] != "completed":
+                typer.echo(f"! not explained: {told(job)}")
+                return None
+            explanation = client.explanation_of(job)
+        print_explanation(explanation, self._settings)
+        return explanation
+
+    def _followed(self, client: ApiClient) -> dict[str, Any]:
+        from infra.cli.jobs import until_final
+
+        assert self.job_id is not None
+        job = until_final(client, self.job_id, as_json=False, patience_s=_PATIENCE_S, pause=self._pause)
+        self.is_under_way = False
+        return job
 
     def _registered(self, client: ApiClient, job: dict[str, Any]) -> dict[str, Any]:
         """The results, with the model's place in the registry if that is told soon."""
@@ -128,10 +179,11 @@ class Trial:
         if self._given_up.wait(seconds):
             raise GivenUp
 
-    async def _write_report(self, dataset: dict[str, Any]) -> None:
+    async def _write_report(self, explanation: dict[str, Any] | None) -> None:
         from infra.cli.models import model_directory
         from infra.report.commands import Place
         from infra.report.data import report_data
+        from infra.report.explained import read_explained
         from infra.report.pictures import read_pictures
         from infra.report.rendering import render, save
         from infra.storage.store import ObjectStore
@@ -142,8 +194,10 @@ class Trial:
             program=program(),
             tracking_uri=self._settings.tracking_uri,
         )
-        pictures = await read_pictures(ObjectStore.open(self._settings.artifacts), self.results)
-        save(render(report_data(self.results, dataset, pictures, place)), self._wish.report)
+        store = ObjectStore.open(self._settings.artifacts)
+        pictures = await read_pictures(store, self.results)
+        explained = None if explanation is None else await read_explained(store, explanation)
+        save(render(report_data(self.results, self.dataset, pictures, place, explained)), self._wish.report)
         self.is_told = True
 
 
@@ -151,8 +205,21 @@ class GivenUp(Exception):
     """Nobody waits any more for what this thread was to find out."""
 
 
-def how(request: "TrainingRequested") -> str:
+def how(request: "JobRequested") -> str:
     """What is about to happen, in a few words."""
+    from events.requests import EnsembleRequested, ExplanationRequested, TrainingRequested
+
+    match request:
+        case TrainingRequested(target_column=target):
+            return f"predicting «{target}», {_trained(request)}"
+        case EnsembleRequested(model_ids=members, method=method):
+            return f"combining {len(members)} models by {method}"
+        case ExplanationRequested(method=method):
+            return f"explaining the model by {method}"
+    return "as asked for"
+
+
+def _trained(request: "JobRequested") -> str:
     from events.requests import AutomlRequested, DeepLearningRequested, TransferLearningRequested
 
     match request:

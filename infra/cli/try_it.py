@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from infra.settings import Settings
 
 #: What the agent of a house of our own works on.
-_WORK = ["automl", "datasets"]
+_WORK = ["automl", "explanation", "datasets"]
+#: What can be done without.
+_BETTER_WITH = "explanation"
 #: A house that is just starting answers within this time.
 _READY_S = 60.0
 _EVERY_S = 0.4
@@ -124,17 +126,21 @@ def in_running_house(settings: "Settings", wish: "Wish", other: "AlreadyRuns") -
         raise other
     found, process = settings_of(settings, other.about), f"process {other.about['pid']}"
     lacking = [name for name in _WORK if name not in other.about.get("work", _WORK)]
+    is_explained = _BETTER_WITH not in lacking
+    if not is_explained:
+        lacking.remove(_BETTER_WITH)
+        typer.echo(f"! {process} does not work on explanations: there will be none (start it without --kinds)")
     if lacking and found.embedded_broker:
         raise CliError(
             f"the running `up` ({process}) does not work on {' and '.join(lacking)}: start it without --kinds"
         )
     typer.echo(f"Using the `up` that runs on {found.data_dir} ({process}).")
-    trial = Trial(found, wish)
+    trial = Trial(found, wish, is_explained=is_explained)
     try:
         _until_ready(found)
         run(trial.run())
     except KeyboardInterrupt:
-        later = f"; its training goes on: {program()} watch {trial.job_id}" if trial.job_id else ""
+        later = f"; its job goes on: {program()} watch {trial.job_id}" if trial.is_under_way else ""
         raise CliError(f"stopped: there is no report{later}", ExitCode.INTERRUPTED) from None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from handlers.metrics import is_better
 
 from .commands import Place, Snippet, again, loading
+from .explained import Explained
 from .facts import (
     Fact,
     about_data,
@@ -62,6 +63,7 @@ class ReportData:
     ahead: str
     intervals_note: str
     pictures: tuple[Picture, ...]
+    explained: Explained | None
     split: tuple[Fact, ...]
     split_note: str
     data: tuple[Fact, ...]
@@ -87,13 +89,18 @@ class ReportData:
 
 
 def report_data(
-    results: Mapping[str, Any], dataset: Mapping[str, Any] | None, pictures: Pictures, place: Place
+    results: Mapping[str, Any],
+    dataset: Mapping[str, Any] | None,
+    pictures: Pictures,
+    place: Place,
+    explained: Explained | None = None,
 ) -> ReportData:
     """Gathers a report.
 
     Args:
         results: a model's results, as the read API answers them; fields it may lack are left out of the report.
         dataset: the dataset's entry in the list of datasets, or the data of its `ml.dataset.registered`.
+        explained: None where the model was not explained.
     """
     config = results["training_config"]
     members = results.get("leaderboard") or []
@@ -109,6 +116,7 @@ def report_data(
         ahead=_ahead(results),
         intervals_note=_intervals_note(config.get("group_column")),
         pictures=pictures.shown,
+        explained=explained,
         split=tuple(about_split(results)),
         split_note=split_note(config.get("group_column")),
         data=tuple(about_data(results, dataset)),
@@ -155,8 +163,11 @@ def _intervals_note(group: str | None) -> str:
 
 def _compared(results: Mapping[str, Any]) -> str:
     """What a leaderboard holds."""
-    searched = results["model_type"] == "automl"
-    return "Models of the search, best first" if searched else "Networks that were trained to choose and to compare"
+    known = {
+        "automl": "Models of the search, best first",
+        "ensemble": "The members and what was made of them, best first",
+    }
+    return known.get(results["model_type"], "Networks that were trained to choose and to compare")
 
 
 def _members(members: list[dict[str, Any]], results: Mapping[str, Any]) -> Iterable[Member]:

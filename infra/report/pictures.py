@@ -43,7 +43,16 @@ _KNOWN = {
         "",
     ),
     "leaderboard": ("Leaderboard", "the members of the model by their validation score", ""),
+    "summary_plot": ("What moves the answers", "how far each feature moves the answers, sample by sample", ""),
+    "bar_plot": ("What matters", "how far each feature moves the answers on average, with 95 % intervals", ""),
+    "dependence_plot": ("The first feature", "how far it moves the answers, by its own value", ""),
+    "dependence_plot_2": ("The second feature", "how far it moves the answers, by its own value", ""),
+    "dependence_plot_3": ("The third feature", "how far it moves the answers, by its own value", ""),
 }  # fmt: skip
+_OF_SAMPLES = {
+    "waterfall_": ("Row {row}", "from the base value to the answer for this row of the dataset", ""),
+    "lime_": ("Row {row}", "the local model around this row of the dataset", ""),
+}
 
 #: Not drawn from test rows.
 _OF_THE_TRAINING = ("leaderboard", "learning_curve")
@@ -117,12 +126,19 @@ def _place(name: str) -> tuple[int, str]:
 
 def picture(name: str, path: str, raw: bytes, results: Mapping[str, Any]) -> Picture:
     """An image file of the artifact as it goes into the page."""
-    title, seen, measured_by = _KNOWN.get(name, (name.replace("_", " ").capitalize(), "a picture of this model", ""))
+    title, seen, measured_by = _described(name)
     type_ = _TYPES[PurePosixPath(path).suffix.lower()]
     uri = f"data:{type_};base64,{base64.b64encode(raw).decode('ascii')}"
     caption = seen[0].upper() + seen[1:]
-    where = "" if name in _OF_THE_TRAINING else f" on {results['n_test']:,} test rows"
+    where = "" if name in _OF_THE_TRAINING or "n_test" not in results else f" on {results['n_test']:,} test rows"
     return Picture(name, title, caption, f"{title}{where}: {seen}.{_summed_up(measured_by, results)}", uri)
+
+
+def _described(name: str) -> tuple[str, str, str]:
+    for prefix, (title, seen, measured_by) in _OF_SAMPLES.items():
+        if name.startswith(prefix):
+            return title.format(row=name.removeprefix(prefix)), seen, measured_by
+    return _KNOWN.get(name, (name.replace("_", " ").capitalize(), "a picture of this model", ""))
 
 
 def _summed_up(measured_by: str, results: Mapping[str, Any]) -> str:

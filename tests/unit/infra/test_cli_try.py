@@ -215,24 +215,50 @@ def test_the_demo_tries_files_that_are_there(place: Path) -> None:
     assert [act.asked["time_limit"] for act in acts if act.kind == "automl"] == [30]
     for act in acts:
         wish = wish_of(act, acts, place)
-        assert look_at(act.file, None).default_id == wish.request.dataset_id
         assert wish.report == place / f"{act.name}-report.html"
         assert act.source in wish.heading
+        if act.file is None:
+            continue
+        assert look_at(act.file, None).default_id == wish.request.dataset_id  # type: ignore[attr-defined]
         typed_again = shlex.split(wish.heading.rpartition("$ ")[2].rpartition("&&")[2])
-        assert typed_again[typed_again.index("--target") + 1] == wish.request.target_column
+        target = wish.request.target_column  # type: ignore[attr-defined]
+        assert typed_again[typed_again.index("--target") + 1] == target
+
+
+def test_the_demo_combines_models_of_two_kinds_on_one_dataset(place: Path) -> None:
+    acts = demo_acts(30)
+    (made,) = [act for act in acts if act.kind == "ensemble"]
+    members = [act for act in acts if act.name in made.after]
+    assert len({act.kind for act in members}) == len(members) == 2
+    assert len({wish_of(act, acts, place).request.dataset_id for act in members}) == 1  # type: ignore[attr-defined]
+    assert all(acts.index(act) < acts.index(made) for act in members)
 
 
 def test_an_act_goes_on_from_the_model_of_another(place: Path, table: Path) -> None:
-    first = Act("large", "Large", table, "here", "none", "deep_learning", {**LEARN, "architecture": "lstm"})
-    then = Act("small", "Small", table, "here", "none", "transfer_learning", {**LEARN, "fine_tune_layers": 1}, "large")
+    about = {"file": table, "source": "here", "licence": "none"}
+    first = Act("large", "Large", "deep_learning", {**LEARN, "architecture": "lstm"}, **about)
+    then = Act("small", "Small", "transfer_learning", {**LEARN, "fine_tune_layers": 1}, **about, after=("large",))
     wish = wish_of(then, [first, then], place)
-    assert wish.after == 0
+    assert wish.after == (0,)
     assert "submit transfer-learning --dataset small --target outcome --fine-tune-layers 1" in wish.heading
-    known = wish.from_model("m-7")
-    assert (known.request.base_model, wish.request.base_model) == ("job:m-7", "resnet50")
+    known = wish.on_models(["m-7"])
+    assert (known.request.base_model, wish.request.base_model) == ("job:m-7", "resnet50")  # type: ignore[attr-defined]
     assert "--base-model job:m-7 --watch" in known.heading
-    assert how(known.request) == "from job:m-7, the last layer, 50 epochs at most"
-    assert how(wish_of(first, [first, then], place).request) == "lstm, 100 epochs at most"
+    assert how(known.request) == "predicting «outcome», from job:m-7, the last layer, 50 epochs at most"
+    assert how(wish_of(first, [first, then], place).request) == "predicting «outcome», lstm, 100 epochs at most"
+
+
+def test_an_act_combines_the_models_of_others(place: Path, table: Path) -> None:
+    first, second = (
+        Act(name, name, "deep_learning", {**LEARN, "architecture": "lstm"}, file=table) for name in ("a", "b")
+    )
+    both = Act("both", "Both", "ensemble", {"method": "voting"}, after=("b", "a"))
+    wish = wish_of(both, [first, second, both], place)
+    assert (wish.after, wish.file) == ((1, 0), None)
+    known = wish.on_models(["m-7", "m-8"])
+    assert known.request.model_ids == ["m-7", "m-8"]  # type: ignore[attr-defined]
+    assert "submit ensemble m-7 m-8 --method voting --watch" in known.heading
+    assert how(known.request) == "combining 2 models by voting"
 
 
 LEARN = {"target_column": "outcome"}

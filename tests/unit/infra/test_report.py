@@ -14,6 +14,7 @@ import pytest
 from handlers.metrics import CLASSIFICATION, REGRESSION
 from infra.report.commands import Place
 from infra.report.data import MOST_MEMBERS, report_data
+from infra.report.explained import explained, read_explained
 from infra.report.metrics import metric
 from infra.report.numbers import figure, moment, seconds
 from infra.report.pictures import MOST_BYTES, Pictures, picture, read_pictures
@@ -358,3 +359,50 @@ def test_a_report_is_known_as_one_of_ours(tmp_path: Path) -> None:
     assert is_ours(tmp_path / "r.html")
     assert not is_ours(tmp_path / "other.html")
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["other.html", "r.html"]
+
+
+EXPLANATION: dict[str, Any] = {
+    "explainer": "interventional TreeSHAP, double precision",
+    "exactness": "exact",
+    "space": "probability",
+    "feature_importance": {f"gene {number}": 0.5 / (number + 1) for number in range(12)},
+    "importance_intervals": {"gene 0": [0.4, 0.6]},
+    "class_importance": {"<b>benign</b>": {"gene 1": 0.3, "gene 0": 0.2}},
+    "n_samples": 100,
+    "n_background": 90,
+    "samples": [],
+    "additivity_error": 3e-13,
+    "local_fit": None,
+    "stability": None,
+    "warnings": ["One class was never predicted"],
+    "visualizations": {},
+    "files": {},
+    "artifacts_path": "explanations/e/attempt-1",
+}
+
+
+def test_an_explanation_is_a_section_of_the_report() -> None:
+    html = render(report_data(RESULTS, DATASET, Pictures(), PLACE, explained(EXPLANATION, Pictures())))
+    text = Page(html).text
+    assert "What the model goes by" in text
+    assert "interventional TreeSHAP, double precision, on 100 samples against 90 background rows" in text
+    assert "gene 0 0.500 0.400 to 0.600" in text or "gene 0 0.5 0.4 to 0.6" in text, text
+    assert "and 2 more" in text
+    assert "<b>benign</b> gene 1, gene 0" in text, "names stay names"
+    assert "within 3.0e-13" in text
+    assert "One class was never predicted" in text
+    assert "What the model goes by" not in Page(page()).text
+
+
+async def test_of_samples_a_few_are_shown_and_all_pictures_are_checked(tmp_path: Path) -> None:
+    store = ObjectStore.open(str(tmp_path))
+    names = ["summary_plot", *(f"waterfall_{row}" for row in (17, 3, 9, 4))]
+    files = {}
+    for name in names:
+        await store.put(f"explanations/e/attempt-1/pictures/{name}.svg", SVG)
+        files[f"pictures/{name}.svg"] = hashlib.sha256(SVG).hexdigest()
+    files["pictures/waterfall_3.svg"] = "0" * 64
+    shown = {name: f"pictures/{name}.svg" for name in names}
+    section = await read_explained(store, {**EXPLANATION, "visualizations": shown, "files": files})
+    assert [picture.title for picture in section.pictures] == ["What moves the answers", "Row 17", "Row 9"]
+    assert any("waterfall_3" in warning for warning in section.warnings)
