@@ -57,8 +57,17 @@ def send_pictures(store: TrackingStore, run_id: str, pictures: dict[str, bytes])
 
 def source_of(store: TrackingStore, fact: ModelCompleted, run_id: str) -> str:
     """The address to register: the model directory itself; for a server that takes no foreign one, a copy."""
-    directory = f"{store.artifacts}/{fact.artifacts_path.strip('/')}"
+    if not store.takes_our_artifacts:
+        store.client.log_artifacts(run_id, _directory(store, fact), MODEL)
+    return address_of(store, fact, run_id)
+
+
+def address_of(store: TrackingStore, fact: ModelCompleted, run_id: str) -> str:
+    """The same address, whether anything is there or not."""
     if store.takes_our_artifacts:
-        return directory
-    store.client.log_artifacts(run_id, directory, MODEL)
+        return _directory(store, fact)
     return f"{store.client.get_run(run_id).info.artifact_uri}/{MODEL}"
+
+
+def _directory(store: TrackingStore, fact: ModelCompleted) -> str:
+    return f"{store.artifacts}/{fact.artifacts_path.strip('/')}"

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from events.errors import InvalidEvent, ReasonCode
-from events.outcomes import JobProgressed, ModelCompleted, ModelPromoted, ModelRegistered
+from events.outcomes import JobProgressed, ModelCompleted, ModelDeleted, ModelPromoted, ModelRegistered
 from events.topics import JobKind, Topic
 from events.vocabulary import Identified, identify, validate
 from infra.jobs.ports import Outcomes, Store
@@ -19,6 +19,7 @@ from infra.kafka.outage import Outage
 from infra.tracking.files import key_below, put_pictures, read_pictures, send_pictures, source_of
 from infra.tracking.model_facts import curves_of, metrics_of, params_of, tags_of
 from infra.tracking.place import Places
+from infra.tracking.removal import Removals
 from infra.tracking.runs import TRACED, Runs
 from infra.tracking.telling import promoted_event, registered_event
 from infra.tracking.tracking_store import TrackingStore
@@ -61,6 +62,7 @@ class Recorder:
         self._store = store
         self._runs = Runs(store)
         self._versions = Versions(store, epoch)
+        self._removals = Removals(store, self._runs, self._versions, artifacts)
         self._places = places
         self._writer = writer
         self._outcomes = outcomes
@@ -74,6 +76,7 @@ class Recorder:
             "ml.job.cancelled": partial(self._job, self._runs.cancelled),
             "ml.job.progressed": self._word,
             "ml.model.completed": self._model,
+            "ml.model.deleted": self._deletion,
             "ml.model-promotion.requested": self._promotion,
         }
 
@@ -143,10 +146,18 @@ class Recorder:
         fact: ModelCompleted = told.fact
         await self._tell_words(fact.job_id)
         run = await self._write(lambda: self._described(fact))
-        run_id = run.info.run_id
         curves = curves_of(fact)
         if curves and TRACED not in run.data.tags:
             await self._write(lambda: self._runs.trace(run, curves, fact.created_at))
+        if self._removals.is_gone(run):  # and is told of again
+            await self._write(lambda: self._versions.remove(fact.model_id))
+        elif (ending := await self._artifacts_away.wait_out(lambda: self._removals.decided(fact.model_id))) is not None:
+            await self._write(lambda: self._removals.pass_over(fact, run, ending))
+        else:
+            await self._register(told, run)
+
+    async def _register(self, told: Told, run: Any) -> None:
+        fact, run_id = told.fact, run.info.run_id
         registered = await self._write(
             lambda: self._versions.register(fact, run_id, lambda: source_of(self._store, fact, run_id))
         )
@@ -178,6 +189,15 @@ class Recorder:
             await self._artifacts_away.wait_out(lambda: put_pictures(self._artifacts, folder, pictures))
         await self._write(lambda: self._runs.add(run, tags={"pictures": ", ".join(sorted(pictures)) or "none"}))
 
+    async def _deletion(self, told: Told) -> None:
+        fact: ModelDeleted = told.fact
+        for model_id in (*fact.with_models, fact.model_id):
+            run = await self._write(partial(self._runs.of_model, model_id))
+            if run is None:
+                raise NotYet
+            await self._write(partial(self._removals.remove, model_id, run, told.found.event.time, fact.requested_by))
+            await self._artifacts_away.wait_out(partial(self._removals.remove_pictures, run))
+
     async def _promotion(self, told: Told) -> None:
         place, request = told.record.place, told.fact
         if place.time > datetime.now(UTC) + _CLOCKS_DIFFER:
@@ -189,7 +209,13 @@ class Recorder:
         try:
             promoted = await self._write(lambda: self._versions.promote(promotion), unless=(NoSuchModel,))
         except NoSuchModel as unknown:
-            raise NotYet from unknown
+            gone = await self._write(lambda: self._removals.gone_since(promotion.model_id))
+            if gone is None:
+                raise NotYet from unknown
+            if place.time >= gone:  # else it counted, until then
+                message = f"model {promotion.model_id} was deleted: promote another one (omniscope-ml models)"
+                await self._outcomes.bury(told.record.dead_letter(ReasonCode.MODEL_DELETED, message))
+            return
         if not promoted.champion:
             return  # a later one has been read already
         news = ModelPromoted(

@@ -88,6 +88,15 @@ class Runs:
         self._remember(job_id, created.info.run_id)
         return created
 
+    def of_model(self, model_id: str) -> "Run | None":
+        """The run of the job that has made this model, if that has been told."""
+        where = self._experiments.all_ids()
+        return self._search("model_id", model_id, where) if where else None
+
+    def untag(self, run: "Run", tag: str) -> None:
+        if tag in run.data.tags:
+            self._client.delete_tag(run.info.run_id, tag)
+
     def add(
         self,
         run: "Run",
@@ -135,24 +144,24 @@ class Runs:
     def _find(self, job_id: str, experiment: str | None) -> str | None:
         if job_id not in self._known:
             where = [experiment] if experiment else self._experiments.all_ids()
-            run = self._search(job_id, where)
+            run = self._search("job_id", job_id, where)
             if run is None:
                 return None
             self._remember(job_id, run.info.run_id)
         self._known.move_to_end(job_id)
         return self._known[job_id]
 
-    def _search(self, job_id: str, experiments: list[str]) -> "Run | None":
-        """The job's run. One that a person has removed, and that is still told of, is brought back."""
+    def _search(self, tag: str, value: str, experiments: list[str]) -> "Run | None":
+        """The run with this tag. One that a person has removed, and that is still told of, is brought back."""
         from mlflow.entities import ViewType
 
         if not experiments:
             return None
-        found: list[Run] = self._client.search_runs(experiments, f"tags.job_id = '{job_id}'", ViewType.ALL)
+        found: list[Run] = self._client.search_runs(experiments, f"tags.{tag} = '{value}'", ViewType.ALL)
         # One writer makes one run. Had there ever been two, all readers would settle on the same.
         run = min(found, key=lambda one: (one.info.start_time, one.info.run_id), default=None)
         if run is not None and run.info.lifecycle_stage == "deleted":
-            log.warning("run_restored", job=job_id)
+            log.warning("run_restored", **{tag: value})
             self._client.restore_run(run.info.run_id)
         return run
 

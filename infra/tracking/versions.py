@@ -117,6 +117,20 @@ class Versions:
         self._point(name, CHAMPION, champion, dict(self._client.get_registered_model(name).aliases))
         return Promoted(name, version, champion=champion.tags.get(_PROMOTION) == promotion.key)
 
+    def remove(self, model_id: str) -> None:
+        """Takes the model's version out of the registry. Its aliases go to the next best, or away, and then it goes.
+
+        The champion is then the one that was promoted last of those that are left.
+        """
+        for gone in self._client.search_model_versions(f"tags.model_id = '{model_id}'"):
+            name = gone.name
+            left = [one for one in self._versions(name) if one.version != gone.version]
+            aliases = dict(self._client.get_registered_model(name).aliases)
+            self._point(name, CHALLENGER, _challenger(left), aliases)
+            promoted = [one for one in left if one.tags.get(_PROMOTION)]
+            self._point(name, CHAMPION, max(promoted, key=lambda one: one.tags[_PROMOTION], default=None), aliases)
+            self._client.delete_model_version(name, str(gone.version))
+
     def _note(self, name: str, version: str, promotion: Promotion) -> None:
         told = {
             "approved_by": promotion.approved_by,
@@ -151,7 +165,10 @@ class Versions:
         return found
 
     def _point(self, name: str, alias: str, version: "ModelVersion | None", aliases: dict[str, str]) -> None:
-        if version is not None and str(aliases.get(alias)) != str(version.version):
+        if version is None:
+            if alias in aliases:
+                self._client.delete_registered_model_alias(name, alias)
+        elif str(aliases.get(alias)) != str(version.version):
             self._client.set_registered_model_alias(name, alias, str(version.version))
 
 
