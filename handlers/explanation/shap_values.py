@@ -1,0 +1,67 @@
+"""Shapley values of samples, block by block, by whatever way the model's parts allow."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from events.errors import ReasonCode
+from handlers.attribution.values import Attributions, Part
+from handlers.contract import JobRefused
+
+from .findings import Findings
+from .progress import Stopped, Stretch
+
+#: Samples at a time: after each block a stopped job has something to show.
+_BLOCK = 50
+
+
+def shap_values(part: Part, X: pd.DataFrame, background: pd.DataFrame, seed: int, stretch: Stretch) -> Findings:
+    """Explains the n rows of `X` against the rows of `background`, or as many as were done when a stop was asked for.
+
+    Raises:
+        JobRefused: it was stopped before the first block was done.
+    """
+    blocks: list[Attributions] = []
+    warnings = []
+    try:
+        for begin in range(0, len(X), _BLOCK):
+            rows = X.iloc[begin : begin + _BLOCK].reset_index(drop=True)
+            blocks.append(_block(part, rows, background, seed, stretch, begin, len(X)))
+    except Stopped:
+        n_done = sum(len(block.values) for block in blocks)
+        refuse_nothing(n_done)
+        warnings.append(f"The explanation was stopped after {n_done} of {len(X)} samples")
+    return Findings(
+        features=part.features,
+        values=np.concatenate([block.values for block in blocks]),
+        base=np.concatenate([np.tile(block.base, (len(block.values), 1)) for block in blocks]),
+        predictions=np.concatenate([block.predictions for block in blocks]),
+        explainer=_joined([block.method for block in blocks]),
+        exactness=_joined([block.exactness for block in blocks]),
+        n_background=len(background),
+        additivity_error=max(block.additivity_error() for block in blocks),
+        warnings=warnings,
+    )
+
+
+def refuse_nothing(n_done: int) -> None:
+    """Raises where a stopped explanation has no sample to show."""
+    if not n_done:
+        raise JobRefused(ReasonCode.TIMED_OUT, "the explanation was stopped before its first samples were done")
+
+
+def _block(
+    part: Part, rows: pd.DataFrame, background: pd.DataFrame, seed: int, stretch: Stretch, begin: int, n: int
+) -> Attributions:
+    def tell(share: float) -> None:
+        done = begin + share * len(rows)
+        stretch.tell(done / n, f"Explained {int(done)} of {n} samples")
+
+    tell(0.0)
+    # Another seed for each block: sampling errors of different blocks do not add up.
+    return part.attributions(rows, background, tell, seed + begin)
+
+
+def _joined(told: Sequence[str]) -> str:
+    return "; ".join(dict.fromkeys(told))
