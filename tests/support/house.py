@@ -18,7 +18,7 @@ from infra.settings import Settings
 
 from .broker import Broker, running_broker
 
-EARS = (Topic.JOBS, Topic.PROGRESS, Topic.MODELS, Topic.DATASETS, Topic.DEAD_LETTERS)
+EARS = (Topic.JOBS, Topic.PROGRESS, Topic.MODELS, Topic.EXPLANATIONS, Topic.DATASETS, Topic.DEAD_LETTERS)
 ENDS = ("ml.job.completed", "ml.job.failed", "ml.job.cancelled")
 
 
