@@ -37,6 +37,10 @@ def api_address(settings: "Settings") -> str:
     return f"http://[{host}]:{settings.api_port}" if ":" in host else f"http://{host}:{settings.api_port}"
 
 
+class Gone(CliError):
+    """What was asked for was there once, and has been deleted."""
+
+
 class ApiClient:
     """A connection to the read API. Use it as a context manager.
 
@@ -106,6 +110,7 @@ class ApiClient:
 
         Raises:
             CliError: with the API's own sentence; UNREACHABLE when nobody answers, NOT_FOUND for a 404.
+            Gone: for a 410.
         """
         import httpx
 
@@ -147,5 +152,7 @@ def _refused(answer: "httpx.Response") -> CliError:
         told = f"the API at {answer.url.host} answered {answer.status_code}"
     if answer.status_code in (401, 403):
         return CliError(f"{told}; set OMNISCOPE_TOKEN to a fresh token (omniscope-ml token)", ExitCode.FAILED)
+    if answer.status_code == 410:
+        return Gone(told)
     codes = {404: ExitCode.NOT_FOUND, 422: ExitCode.USAGE, 400: ExitCode.USAGE, 503: ExitCode.UNREACHABLE}
     return CliError(told, codes.get(answer.status_code, ExitCode.FAILED))

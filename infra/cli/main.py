@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from infra.cli import (
     cancel,
     datasets,
+    delete,
     demo,
     dlq,
     doctor,
@@ -96,6 +97,7 @@ app.command()(rerun.rerun)
 app.command()(explain.explain)
 app.command()(cancel.cancel)
 app.command()(promote.promote)
+app.command()(delete.delete)
 app.command("datasets")(datasets.list_datasets)
 app.add_typer(weights.app, name="weights")
 app.command()(rebuild.rebuild)
