@@ -18,15 +18,13 @@ _SHARE_OF_MEMBERS = 0.5
 #: The part of equal weights that is tried, the largest first.
 _EQUAL = (1.0, 0.75, 0.5, 0.25, 0.0)
 _REPEATS = 3
-#: In standard errors: how much better weights must be than more equal ones.
-_LEEWAY = 0.25
 _TINY = np.finfo(np.float64).eps
 
 
 def blended(practice: Practice, seed: int) -> dict[str, Any]:
     """The combination; `shrunk` is the part of equal weights in it."""
     losses = np.mean([_losses(practice, seed + repeat) for repeat in range(_REPEATS)], axis=0)
-    equal = _EQUAL[practice.strongest(losses, _LEEWAY)]
+    equal = _EQUAL[practice.strongest(losses)]
     return {**_combination(_towards_equal(selected(practice, seed), equal)), "shrunk": equal}
 
 

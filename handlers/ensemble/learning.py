@@ -42,12 +42,13 @@ def learned(request: EnsembleRequested, practice: Practice | None, n_members: in
         return Learned(combination, [None] * n_members, None, [_NOTHING_LEARNED] if learns(request) else [])
     practice = practice.thinned(request.seed)
     scores = [score(predictions(said, practice.y)).get(metric) for said in practice.said]
-    step = partial(_step, request)
+    step = partial(combination_for, request)
     unseen = practice.unseen(step, practice.folds(request.seed))
     return Learned(dict(step(practice)), scores, score(predictions(unseen, practice.y)).get(metric))
 
 
-def _step(request: EnsembleRequested, practice: Practice) -> Combination:
+def combination_for(request: EnsembleRequested, practice: Practice) -> Combination:
+    """The combination that a request means, learned on these rows where it learns."""
     # One patient's rows alone cannot tell what holds for others.
     if request.method in _LEARNED and practice.n_units > 1:
         return _LEARNED[request.method](practice, request.seed)

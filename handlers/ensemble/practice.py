@@ -75,15 +75,16 @@ class Practice:
             answers[asked] = combined(learn(self.some(np.flatnonzero(folds != fold))), self.said[:, asked])
         return answers
 
-    def strongest(self, losses: Floats, leeway: float) -> int:
+    def strongest(self, losses: Floats) -> int:
         """The first of candidates, strongest first, that is as good as the best; their losses are (candidates, n).
 
-        That is, worse by no more than `leeway` standard errors of the difference, over units.
+        That is, worse by no more than one standard error of the difference, over units: the rule of Breiman, Friedman,
+        Olshen and Stone (1984), under which few rows leave things as they are.
         """
         best = int(losses.mean(axis=1).argmin())
         for place in range(best):
             difference = np.bincount(self.units, losses[place] - losses[best])
             error = np.sqrt(((difference - difference.mean()) ** 2).sum())
-            if difference.sum() <= leeway * error:
+            if difference.sum() <= error:
                 return place
         return best

@@ -19,8 +19,6 @@ from .practice import Practice
 #: Of the squared distance to equal weights, beside the mean loss of a row; the strongest first.
 _STRENGTHS = (100.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 _REPEATS = 3
-#: In standard errors: how much better a weaker penalty must be.
-_LEEWAY = 0.25
 #: The least probability whose logarithm is looked at.
 _LEAST = 1e-4
 
@@ -32,7 +30,7 @@ def stacked(practice: Practice, seed: int) -> dict[str, Any]:
         folds = practice.folds(seed + repeat)
         for place, strength in enumerate(_STRENGTHS):
             losses[place] += practice.losses(practice.unseen(partial(fitted, strength=strength), folds)) / _REPEATS
-    strength = _STRENGTHS[practice.strongest(losses, _LEEWAY)]
+    strength = _STRENGTHS[practice.strongest(losses)]
     return {**fitted(practice, strength), "strength": strength}
 
 
