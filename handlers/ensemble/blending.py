@@ -9,6 +9,7 @@ cross-validation on the same rows asks for.
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .combining import Floats
 from .practice import Practice
@@ -23,9 +24,11 @@ _TINY = np.finfo(np.float64).eps
 
 def blended(practice: Practice, seed: int) -> dict[str, Any]:
     """The combination; `shrunk` is the part of equal weights in it."""
-    losses = np.mean([_losses(practice, seed + repeat) for repeat in range(_REPEATS)], axis=0)
-    equal = _EQUAL[practice.strongest(losses)]
-    return {**_combination(_towards_equal(selected(practice, seed), equal)), "shrunk": equal}
+    # Threads of a library would wait for each other longer than such small matrices take.
+    with threadpool_limits(1):
+        losses = np.mean([_losses(practice, seed + repeat) for repeat in range(_REPEATS)], axis=0)
+        equal = _EQUAL[practice.strongest(losses)]
+        return {**_combination(_towards_equal(selected(practice, seed), equal)), "shrunk": equal}
 
 
 def _losses(practice: Practice, seed: int) -> Floats:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import lsq_linear, minimize
+from threadpoolctl import threadpool_limits
 
 from .combining import Floats
 from .practice import Practice
@@ -25,13 +26,18 @@ _LEAST = 1e-4
 
 def stacked(practice: Practice, seed: int) -> dict[str, Any]:
     """The combination; `strength` is the penalty's."""
-    losses = np.zeros((len(_STRENGTHS), len(practice.y)))
-    for repeat in range(_REPEATS):
-        folds = practice.folds(seed + repeat)
-        for place, strength in enumerate(_STRENGTHS):
-            losses[place] += practice.losses(practice.unseen(partial(fitted, strength=strength), folds)) / _REPEATS
-    strength = _STRENGTHS[practice.strongest(losses)]
-    return {**fitted(practice, strength), "strength": strength}
+    # Threads of a library would wait for each other longer than such small matrices take.
+    with threadpool_limits(1):
+        losses = np.mean([_losses(practice, seed + repeat) for repeat in range(_REPEATS)], axis=0)
+        strength = _STRENGTHS[practice.strongest(losses)]
+        return {**fitted(practice, strength), "strength": strength}
+
+
+def _losses(practice: Practice, seed: int) -> Floats:
+    """(strengths, n): the loss of each row by what was learned without it."""
+    folds = practice.folds(seed)
+    answers = [practice.unseen(partial(fitted, strength=strength), folds) for strength in _STRENGTHS]
+    return np.stack([practice.losses(each) for each in answers])
 
 
 def fitted(practice: Practice, strength: float) -> dict[str, Any]:
