@@ -1,7 +1,5 @@
 """From margins, in which parts of a model add up, to answers: as they are, by the sigmoid or by the softmax."""
 
-from typing import Any
-
 import numpy as np
 
 from .compiled import compiled
@@ -9,7 +7,7 @@ from .values import Floats
 
 IDENTITY, SIGMOID, SOFTMAX = 0, 1, 2
 
-#: Eight points of Gauss and Legendre on 0…1 for the mean slope of the softmax.
+#: Eight points of Gauss and Legendre, 0 to 1, on the way from one row's margins to another's.
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _POINTS, _WEIGHTS = (_POINTS + 1) / 2, _WEIGHTS / 2
 
@@ -43,41 +41,19 @@ def answers(link: int, margins: Floats) -> Floats:
     return out
 
 
-@compiled("void(f8[::1], f8[::1], f8[:,::1])")
-def _sigmoid_slope(start: Floats, end: Floats, out: Floats) -> None:
-    k = len(start)
-    low, high, middle = np.empty(k), np.empty(k), np.empty(k)
-    answer_into(1, start, low)
-    answer_into(1, end, high)
-    answer_into(1, (start + end) / 2, middle)
-    for c in range(k):
-        way = end[c] - start[c]
-        out[c, c] = (high[c] - low[c]) / way if abs(way) > 1e-6 else middle[c] * (1.0 - middle[c])
-
-
 @compiled("void(i8, f8[::1], f8[::1], f8[:,::1])")
 def mean_slope(link: int, start: Floats, end: Floats, out: Floats) -> None:
     """(K, K): how much each answer moves with each margin, on average on the straight way from start to end."""
     k = len(start)
+    place, there = np.empty(k), np.empty(k)
     out[:] = 0.0
-    if link == 0:
+    for g in range(len(_POINTS)):
         for c in range(k):
-            out[c, c] = 1.0
-    elif link == 1:
-        _sigmoid_slope(start, end, out)
-    else:
-        place, there = np.empty(k), np.empty(k)
-        for point in range(len(_POINTS)):
-            for c in range(k):
-                place[c] = start[c] + _POINTS[point] * (end[c] - start[c])
-            answer_into(link, place, there)
-            for c in range(k):
-                share = _WEIGHTS[point] * there[c]
-                out[c, c] += share
+            place[c] = start[c] + _POINTS[g] * (end[c] - start[c])
+        answer_into(link, place, there)
+        for c in range(k):
+            share = _WEIGHTS[g] * there[c]
+            out[c, c] += _WEIGHTS[g] if link == 0 else (share * (1.0 - there[c]) if link == 1 else share)
+            if link == 2:
                 for j in range(k):
                     out[c, j] -= share * there[j]
-
-
-def as_margins(array: np.ndarray[Any, Any]) -> Floats:
-    """Contiguous doubles, as the compiled functions ask for."""
-    return np.ascontiguousarray(array, dtype=np.float64)

@@ -56,9 +56,10 @@ def first_state(seed: int, sample: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
     return np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64).astype(np.uint64)
 
 
-@compiled("void(i8[::1], i8, f8[::1], i8[::1])")
-def sort_by_place(players: Integers, count: int, place: Floats, out: Integers) -> None:
-    """The first `count` players by their places, which are spread evenly: into as many buckets, then put right."""
+@compiled("void(i8[::1], f8[::1], i8[::1])")
+def sort_by_place(players: Integers, place: Floats, out: Integers) -> None:
+    """The players by their places, which are spread evenly: into as many buckets, then put right."""
+    count = len(players)
     begins = np.zeros(count + 1, np.int64)
     for q in range(count):
         begins[np.int64(place[players[q]] * count) + 1] += 1
@@ -76,13 +77,13 @@ def sort_by_place(players: Integers, count: int, place: Floats, out: Integers) -
         out[at] = player
 
 
-@compiled("void(i8, f8[::1], i8[::1], i8, i8, f8[:,::1], f8[:,::1])")
-def walk(link: int, start: Floats, order: Integers, count: int, step: int, moves: Floats, out: Floats) -> None:
+@compiled("void(i8, f8[::1], i8[::1], i8, f8[:,::1], f8[:,::1])")
+def _walk(link: int, start: Floats, order: Integers, step: int, moves: Floats, out: Floats) -> None:
     """Adds to `out` (count, K) how much the answers change as the margins take their `moves` (p, K) in this order.
 
     `step` −1: from the last to the first.
     """
-    k = len(start)
+    count, k = out.shape
     margin, before, after = start.copy(), np.empty(k), np.empty(k)
     answer_into(link, margin, before)
     for q in range(count):
@@ -95,30 +96,25 @@ def walk(link: int, start: Floats, order: Integers, count: int, step: int, moves
             before[c] = after[c]
 
 
-@compiled("void(i8, f8[::1], i8[::1], i8, f8[:,::1], f8[:,::1], f8[:,::1], f8[:,::1])")
+@compiled("void(i8, f8[::1], i8[::1], f8[:,::1], f8[:,::1], f8[:,::1], f8[:,::1])")
 def add_remainder(
-    link: int,
-    start: Floats,
-    order: Integers,
-    count: int,
-    forth: Floats,
-    back: Floats,
-    slope: Floats,
-    out: Floats,
+    link: int, start: Floats, order: Integers, forth: Floats, back: Floats, slope: Floats, out: Floats
 ) -> None:
-    """Adds to `out` (p, K) what the margins' moves times `slope` leave out of the answers', over both directions.
+    """Adds to `out` (p, K) what shares that were carried by `slope` leave out, from one order, there and back.
 
-    `forth` and `back` (p, K) are the margins' moves along the order and backwards along it. `out`'s mean is what
-    is missing in shares that were carried by `slope`, whatever that is: the closer it is, the less the noise.
+    `forth` and `back` (p, K): the margins' moves along the order and backwards along it. What is added is right on
+    average whatever the slope (K, K) is; the closer it is to the link's, the less the noise.
     """
-    k = len(start)
+    count, k = len(order), len(start)
     changes = np.zeros((count, k))
+    _walk(link, start, order, 1, forth, changes)
+    _walk(link, start, order, -1, back, changes)
     for q in range(count):
+        f = order[q]
+        for j in range(k):
+            move = forth[f, j] + back[f, j]
+            if move != 0.0:
+                for c in range(k):
+                    changes[q, c] -= slope[c, j] * move
         for c in range(k):
-            for j in range(k):
-                changes[q, c] -= slope[c, j] * (forth[order[q], j] + back[order[q], j])
-    walk(link, start, order, count, 1, forth, changes)
-    walk(link, start, order, count, -1, back, changes)
-    for q in range(count):
-        for c in range(k):
-            out[order[q], c] += changes[q, c] / 2
+            out[f, c] += changes[q, c] / 2

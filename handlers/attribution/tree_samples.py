@@ -12,56 +12,103 @@ from .enumeration import LIMIT, answer_table, shares_of_table, sum_over_subsets
 from .links import mean_slope
 from .orders import Integers, add_remainder, sort_by_place
 from .packed_trees import Array
-from .tree_pairs import ROOM, differences, hybrids, moves
+from .tree_pairs import ROOM, add_moves, add_shares, add_to_table, part_ways
 from .tree_routes import TREES
 from .values import Floats
 
 
-@compiled(f"void(i8, {TREES}, {ROOM}, i1[::1], i1[::1], f8[::1], f8[:,::1], i8[::1], i8[::1], f8[:,::1], f8[:,::1])")
-def _exact(
-    link: int,
+@compiled(f"i8({TREES}, i1[::1], i1[::1], {ROOM}, i4[:,::1], i8[:,::1], i1[::1], i8[::1])")
+def _parting(
     trees: tuple[Array, ...],
-    room: tuple[Array, ...],
     mine: Array,
     theirs: Array,
-    start: Floats,
-    weights: Floats,
-    found: Integers,
+    room: tuple[Array, ...],
+    small: Array,
     active: Integers,
+    seen: Array,
+    found: Integers,
+) -> int:
+    """Fills `small`; in `active` (begin, output) of each tree with a part in it; returns their number.
+
+    `found` becomes the number of players that differ, and those. `seen` comes and goes as zeros.
+    """
+    count, size = 0, 0
+    found[0] = 0
+    for t in range(len(trees[3])):
+        end = part_ways(trees, t, mine, theirs, room, small, size)
+        if end == size:
+            continue
+        active[count, 0], active[count, 1] = size, trees[3][t]
+        count += 1
+        for s in range(size, end):
+            f = small[s, 0]
+            if f >= 0 and not seen[f]:
+                seen[f] = 1
+                found[0] += 1
+                found[found[0]] = f
+        size = end
+    for q in range(found[0]):
+        seen[found[q + 1]] = 0
+    return count
+
+
+@compiled(f"void(i8, f8[:,::1], i4[:,::1], i8[:,::1], i8[::1], {ROOM}, i8[::1], f8[::1], f8[:,::1], f8[:,::1])")
+def _exact(
+    link: int,
+    value: Floats,
+    small: Array,
+    active: Integers,
+    players: Integers,
+    room: tuple[Array, ...],
+    number: Integers,
+    start: Floats,
     table: Floats,
     out: Floats,
 ) -> None:
     """Adds the pair's shares in the answers, from all subsets of the players that differ."""
-    players = found[0]
-    k = len(start)
-    for q in range(players):
-        room[1][found[q + 1]] = q
-    table[:, : 1 << players] = 0.0
-    for a in range(active[0]):
-        hybrids(trees, active[a + 1], room, mine, theirs, weights, True, table)
+    k, count = len(start), len(players)
+    for q in range(count):
+        number[players[q]] = q
+    table[:, : 1 << count] = 0.0
+    for a in range(len(active)):
+        add_to_table(value, small, active[a, 0], active[a, 1], room, number, table)
     for c in range(k):
         table[c, 0] = start[c]
-    sum_over_subsets(table, players)
-    answer_table(link, table, players)
-    shares = np.empty((players, k))
-    shares_of_table(table, players, shares)
-    for q in range(players):
+    sum_over_subsets(table, count)
+    answer_table(link, table, count)
+    shares = np.empty((count, k))
+    shares_of_table(table, count, shares)
+    for q in range(count):
         for c in range(k):
-            out[found[q + 1], c] += shares[q, c]
+            out[players[q], c] += shares[q, c]
+
+
+@compiled("void(f8[:,::1], i8[::1], f8[:,::1], f8[:,::1])")
+def _carry(slope: Floats, players: Integers, shares: Floats, out: Floats) -> None:
+    """Shares in the margins become shares in the answers; `shares` are zeros again afterwards."""
+    k = out.shape[1]
+    for q in range(len(players)):
+        f = players[q]
+        for j in range(k):
+            share = shares[f, j]
+            if share != 0.0:
+                for c in range(k):
+                    out[f, c] += slope[c, j] * share
+                shares[f, j] = 0.0
 
 
 @compiled(
-    f"void(i8, {TREES}, i1[::1], i1[::1], f8[::1], i8[::1], i8[::1], "
-    "f8[:,:,::1], i8, f8[:,::1], f8[:,:,::1], f8[:,:,::1])"
+    f"void(i8, f8[:,::1], i4[:,::1], i8[:,::1], i8[::1], {ROOM}, f8[::1], f8[:,:,::1], i8, f8[:,::1], "
+    "f8[:,:,::1], f8[:,:,::1])"
 )
 def _sampled(
     link: int,
-    trees: tuple[Array, ...],
-    mine: Array,
-    theirs: Array,
-    start: Floats,
-    found: Integers,
+    value: Floats,
+    small: Array,
     active: Integers,
+    players: Integers,
+    room: tuple[Array, ...],
+    start: Floats,
     places: Floats,
     b: int,
     slope: Floats,
@@ -69,21 +116,19 @@ def _sampled(
     out: Floats,
 ) -> None:
     """Adds what the slope leaves out, once for each repeat."""
-    count, k = found[0], len(start)
-    players = found[1 : count + 1]
-    order, place = np.empty(count, np.int64), np.empty(places.shape[2])
+    count, k = len(players), len(start)
+    order, place, span = np.empty(count, np.int64), np.empty(places.shape[2]), np.empty(len(room[2]))
     for r in range(len(places)):
-        for q in range(count):
-            for c in range(k):
-                ways[0, players[q], c] = ways[1, players[q], c] = 0.0
-        sort_by_place(players, count, places[r, b], order)
+        sort_by_place(players, places[r, b], order)
         for way in range(2):
             for q in range(count):
-                at = places[r, b, players[q]]
-                place[players[q]] = at if way == 0 else 1.0 - at
-            for a in range(active[0]):
-                moves(trees, active[a + 1], mine, theirs, place, ways[way])
-        add_remainder(link, start, order, count, ways[0], ways[1], slope, out[r])
+                f = players[q]
+                place[f] = places[r, b, f] if way == 0 else 1.0 - places[r, b, f]
+                for c in range(k):
+                    ways[way, f, c] = 0.0
+            for a in range(len(active)):
+                add_moves(value, small, active[a, 0], active[a, 1], room[2], span, place, ways[way])
+        add_remainder(link, start, order, ways[0], ways[1], slope, out[r])
 
 
 @compiled(
@@ -107,35 +152,24 @@ def shares_of_sample(
     `mine` and `theirs` are routes, `end` and `starts` margins, `places` (repeats, m, p) those of the orders.
     """
     p, k = out.shape
-    room = (
-        np.zeros(p, np.int8),
-        np.zeros(p, np.int64),
-        np.zeros(depth + 1, np.int64),
-        np.zeros(depth + 1, np.int64),
-        np.zeros(depth + 1, np.int64),
-    )
-    found, active = np.zeros(p + 1, np.int64), np.zeros(len(trees[3]) + 1, np.int64)
-    seen, stack = np.zeros(p, np.int8), np.zeros(depth + 2, np.int64)
+    room = (np.zeros(p, np.int8), np.zeros(depth + 1, np.int64), np.zeros((depth + 1, 4), np.int64))
+    small, every = np.zeros((len(mine), 3), np.int32), np.zeros((len(trees[3]), 2), np.int64)
+    seen, found, number = np.zeros(p, np.int8), np.zeros(p + 1, np.int64), np.zeros(p, np.int64)
     table, slope = np.zeros((k, (1 << LIMIT) if link else 1)), np.zeros((k, k))
     shares, ways = np.zeros((p, k)), np.zeros((2, p, k))
-    beyond = 0
+    value, beyond = trees[2], 0
     for b in range(len(theirs)):
-        differences(trees, mine, theirs[b], found, active, stack, seen)
-        if link and found[0] <= LIMIT:
-            if found[0]:
-                _exact(link, trees, room, mine, theirs[b], starts[b], weights, found, active, table, out)
+        active = every[: _parting(trees, mine, theirs[b], room, small, every, seen, found)]
+        players = found[1 : found[0] + 1]
+        if link and len(players) <= LIMIT:
+            if len(players):
+                _exact(link, value, small, active, players, room, number, starts[b], table, out)
             continue
-        for a in range(active[0]):
-            hybrids(trees, active[a + 1], room, mine, theirs[b], weights, False, shares)
+        for a in range(len(active)):
+            add_shares(value, small, active[a, 0], active[a, 1], room, weights, shares)
         mean_slope(link, starts[b], end, slope)
-        for q in range(found[0]):
-            f = found[q + 1]
-            for c in range(k):
-                for j in range(k):
-                    out[f, c] += slope[c, j] * shares[f, j]
-            for j in range(k):
-                shares[f, j] = 0.0
+        _carry(slope, players, shares, out)
         if link:
             beyond += 1
-            _sampled(link, trees, mine, theirs[b], starts[b], found, active, places, b, slope, ways, remainder)
+            _sampled(link, value, small, active, players, room, starts[b], places, b, slope, ways, remainder)
     return beyond
