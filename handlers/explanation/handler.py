@@ -127,7 +127,7 @@ class _Work:
             outputs=results.outputs_of(problem),
             rows=self.rows[some].tolist(),
             importance=ranking.importance,
-            intervals=np.column_stack([ranking.low, ranking.high]),
+            intervals=ranking.drawable(),
             interactions=partners(pairs),
             is_shap=self.request.method == "shap",
             target=problem.target_column,

@@ -118,7 +118,8 @@ def _summed(models: Sequence[LocalModel], fit: Floats, p: int, told: int) -> _Lo
     for model in models:
         values[model.features] += model.coefficients / len(models)
     base = np.mean([model.intercept for model in models], axis=0)
-    # Where the answers do not vary there is no order of features, but rounding.
+    # Where the answers do not vary there is nothing to explain, but rounding.
+    values[:, np.isnan(fit)] = 0.0
     stability = float("nan") if np.isnan(fit[told]) else _stability(models, p, told)
     return _Local(values, base, fit, stability)
 

@@ -32,6 +32,12 @@ class Ranking:
     by_output: Floats
     order: Indices
 
+    def drawable(self) -> Floats:
+        """(p, 2): the intervals, without width where nothing is known."""
+        known = np.isfinite(self.low)
+        ends = (np.where(known, end, self.importance) for end in (self.low, self.high))
+        return np.column_stack(list(ends))
+
 
 def rank(values: Floats, groups: np.ndarray[Any, Any] | None = None) -> Ranking:
     """Ranks p features by their values (n, p, c); `groups` (n,) labels, or every sample is a unit of its own."""
