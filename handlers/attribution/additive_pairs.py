@@ -1,0 +1,58 @@
+"""Shares in a sum of terms for one pair of rows, through a link: exact for a dozen players, without bias above."""
+
+import numpy as np
+
+from .compiled import compiled
+from .enumeration import LIMIT, answer_table, shares_of_table
+from .links import mean_slope
+from .orders import Integers, add_remainder, sort_by_place
+from .values import Floats
+
+
+@compiled("void(i8, f8[:,::1], f8[::1], i8[::1], f8[:,::1])")
+def _exact(link: int, moves: Floats, start: Floats, players: Integers, out: Floats) -> None:
+    k, count = len(start), len(players)
+    table, shares = np.empty((k, 1 << count)), np.empty((count, k))
+    for c in range(k):
+        table[c, 0] = start[c]
+        for q in range(count):
+            for subset in range(1 << q):
+                table[c, subset + (1 << q)] = table[c, subset] + moves[players[q], c]
+    answer_table(link, table, count)
+    shares_of_table(table, count, shares)
+    for q in range(count):
+        for c in range(k):
+            out[players[q], c] += shares[q, c]
+
+
+@compiled("i8(i8, f8[:,::1], f8[::1], f8[:,:], f8[:,::1], f8[:,:,::1])")
+def shares_of_sum(link: int, moves: Floats, start: Floats, places: Floats, out: Floats, remainder: Floats) -> int:
+    """Adds one pair's shares to `out` (p, K) and, where they are sampled, to `remainder` (repeats, p, K).
+
+    `moves` (p, K): the sample's terms less the background row's; `places` (repeats, p). Returns 1 if sampled.
+    """
+    p, k = moves.shape
+    players, count = np.empty(p, np.int64), 0
+    for f in range(p):
+        if np.any(moves[f] != 0.0):
+            players[count] = f
+            count += 1
+    players = players[:count]
+    if count <= LIMIT:
+        if count:
+            _exact(link, moves, start, players, out)
+        return 0
+    end, slope, order = start.copy(), np.empty((k, k)), np.empty(count, np.int64)
+    for f in range(p):
+        for c in range(k):
+            end[c] += moves[f, c]
+    mean_slope(link, start, end, slope)
+    for q in range(count):
+        f = players[q]
+        for j in range(k):
+            for c in range(k):
+                out[f, c] += slope[c, j] * moves[f, j]
+    for r in range(len(places)):
+        sort_by_place(players, np.ascontiguousarray(places[r]), order)
+        add_remainder(link, start, order, moves, moves, slope, remainder[r])
+    return 1
