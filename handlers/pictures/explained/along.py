@@ -124,6 +124,8 @@ def _bin(
         return rounded_to(round(float(values[mask].mean()) / step), step) if mask.sum() >= FEWEST else None
 
     low, high = (None, None) if halves is None else (mean(inside & halves[0]), mean(inside & halves[1]))
+    if halves is not None and any(0 < (inside & half).sum() < FEWEST for half in halves):
+        low, high = None, None  # a few samples could be reckoned from the others and all
     deviation = rounded_to(round(float(values[inside].std()) / step), step)
     found = mean(inside)
     assert found is not None

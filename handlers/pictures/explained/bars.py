@@ -37,7 +37,7 @@ def bars(explained: Explained) -> Picture:
     left = _draw(sheet, explained, shown, parts)
     if more:
         rest = significant(float(drawable(explained.importance).sum() - drawable(explained.importance)[top].sum()), 2)
-        words = f"and {more:,} other{'s' * (more > 1)}, together {_number(max(rest, 0.0))}"
+        words = f"and {more:,} other{'s' * (more > 1)}, together {max(rest, 0.0):.2g}"
         sheet.text(left + 4, _TOP + _ROW * (len(top) + 0.5) + 3.5, words, colour=palette.FAINT)
     figures: dict[str, Any] = {"features": shown, "others": more, "samples": explained.n}
     if parts:

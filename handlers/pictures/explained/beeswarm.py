@@ -25,7 +25,7 @@ NAME = "summary_plot"
 _MOST, _MOST_OF_CLASS, _CLASSES = 20, 9, 4
 _HEIGHT, _HEIGHT_OF_CLASS, _TOP = 22, 19, 54
 _MOST_DOTS = 160
-_STEPS, _STEPS_OF_CLASS = 64, 44
+_STEPS, _STEPS_OF_CLASS = 80, 56
 _COLUMNS, _COLUMNS_OF_CLASS = 32, 22
 _WIDE, _BELOW = 640, 62
 
@@ -42,8 +42,14 @@ class _Swarms:
     is_cut: bool
 
     @property
-    def colours(self) -> list[int]:
-        return [colour for rows in self.panels for one in rows for _, colour in one.counts]
+    def colours(self) -> set[int]:
+        return {colour for rows in self.panels for one in rows for _, colour in one.counts}
+
+    def look(self, colour: int) -> str:
+        """Grey among others, but not where nothing is told by colours."""
+        if colour < 0:
+            return UNKNOWN if max(self.colours) >= 0 else palette.MODEL
+        return RAMP[colour]
 
 
 def beeswarm(explained: Explained, include_values: bool) -> Picture:
@@ -86,7 +92,7 @@ def _subtitle(swarms: _Swarms) -> str:
     each = "each dot is one" if swarms.per == 1 else f"each dot is up to {swarms.per}"
     told = [f"{explained.n:,} sample{'s' * (explained.n != 1)}, {each}"]
     if len(explained.outputs) > len(swarms.outputs):
-        told.insert(0, f"{len(swarms.outputs)} of {len(explained.outputs)} classes, those that are moved most")
+        told.insert(0, f"{len(swarms.outputs)} of {len(explained.outputs)} classes")
     if len(explained.features) > rows:
         told.append(f"top {rows} of {len(explained.features):,} features")
     if swarms.is_cut:
@@ -102,7 +108,7 @@ def _draw_alone(swarms: _Swarms) -> Sheet:
     scale = _scale(swarms.grid, left, SIZE - 16)
     _panel(sheet, swarms, rows, names, scale, _TOP, _HEIGHT)
     sheet.below(scale, bottom, f"moves {explained.what(0)} up", "down")
-    write_ramp(sheet, left, bottom + 54, "the feature is", swarms.colours)
+    write_ramp(sheet, left, bottom + 54, "value of the feature, by rank", swarms.colours)
     return sheet
 
 
@@ -119,7 +125,7 @@ def _draw_classes(swarms: _Swarms) -> Sheet:
         sheet.text(left, top - 6, trimmed(explained.class_name(output), 22), weight="bold")
         _panel(sheet, swarms, rows, names[at], scale, top, _HEIGHT_OF_CLASS)
         sheet.below(scale, top + down - 2, "up", "down")
-    write_ramp(sheet, 14, sheet.height - 14, "the feature is", swarms.colours)
+    write_ramp(sheet, 14, sheet.height - 14, "value of the feature, by rank", swarms.colours)
     return sheet
 
 
@@ -143,4 +149,4 @@ def _panel(
         for colour, x, aside in dots:
             cloud.setdefault(colour, []).append((x, middle + aside))
     for colour in sorted(cloud):
-        sheet.dots(cloud[colour], RAMP[colour] if colour >= 0 else UNKNOWN, DOT)
+        sheet.dots(cloud[colour], swarms.look(colour), DOT)

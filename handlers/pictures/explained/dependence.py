@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from handlers.metrics import Indices
 from handlers.pictures import palette
 from handlers.pictures.labels import trimmed, width
 from handlers.pictures.told import Picture
@@ -15,7 +16,7 @@ from .along import Along, Bin, along
 from .colours import BAND, DOWN, PALE, RAMP, UNKNOWN, UP
 from .explained import Explained, ranked
 from .levels import as_numbers, levels
-from .names import COLUMN, write_ramp
+from .names import COLUMN, write_halves, write_ramp
 from .scale import Scale
 from .sheet import SIZE, Sheet
 
@@ -37,11 +38,13 @@ def dependence(explained: Explained, feature: int, place: int, include_values: b
         return None
     name = trimmed(explained.name(feature), _NAME_COLUMNS)
     title = f"What «{name}» does to {explained.what(output)}"
-    sheet = Sheet(_TOP + _DOWN + _STRIP + 74, title if width(title) < _TITLE else f"What «{name}» does", "")
+    title = title if width(title) < _TITLE else f"What «{name}» does to the answer"
+    sheet = Sheet(_TOP + _DOWN + _STRIP + 74, title, _subtitle(explained, None if points else found))
     figures: dict[str, Any] = {
         "feature": explained.name(feature),
         "of": explained.class_name(output),
         "with": None if other is None else explained.name(other),
+        "step": None if found is None else found.step,
         "bins": [] if found is None else [_told(one) for one in found.bins],
         "samples": explained.n,
     }
@@ -54,6 +57,13 @@ def dependence(explained: Explained, feature: int, place: int, include_values: b
     return Picture("dependence_plot" + (f"_{place + 1}" if place else ""), sheet, about, figures)
 
 
+def _subtitle(explained: Explained, found: Along | None) -> str:
+    if found is None:
+        return f"every point is one of {explained.n:,} samples"
+    unknown = f"; {found.unknown} without" if found.unknown else ""
+    return f"mean ± standard deviation over {explained.n:,} samples in bins of five or more{unknown}"
+
+
 def _told(one: Bin) -> dict[str, Any]:
     bounds = {"category": one.label} if one.label else {"from": one.begin, "to": one.end}
     numbers = {"rows": one.rows, "mean": one.mean, "standard_deviation": one.deviation}
@@ -61,8 +71,6 @@ def _told(one: Bin) -> dict[str, Any]:
 
 
 def _binned(sheet: Sheet, explained: Explained, found: Along, feature: int, other: int | None) -> None:
-    unknown = f"; {found.unknown} without" if found.unknown else ""
-    sheet.retitle(f"mean ± standard deviation over {explained.n:,} samples in bins of five or more{unknown}")
     bins = found.bins
     lows = [min(one.mean - one.deviation, one.low or 0.0, one.high or 0.0) for one in bins]
     highs = [max(one.mean + one.deviation, one.low or 0.0, one.high or 0.0) for one in bins]
@@ -89,11 +97,10 @@ def _binned(sheet: Sheet, explained: Explained, found: Along, feature: int, othe
     sheet.boxes([(x(one.begin) + 0.75, floor - up, x(one.end) - 0.75, floor) for one, up in high], PALE)
     sheet.text(_LEFT - 7, floor - 2, "samples", size=9, colour=palette.FAINT, ha="right")
     if is_split and other is not None:
-        _key(sheet, explained, other)
+        write_halves(sheet, _LEFT - 48, sheet.height - 12, _of(explained, other))
 
 
 def _points(sheet: Sheet, explained: Explained, feature: int, output: int, other: int | None) -> list[dict[str, Any]]:
-    sheet.retitle(f"every point is one of {explained.n:,} samples")
     numbers = as_numbers(explained.table.iloc[:, feature])
     assert numbers is not None
     known = np.flatnonzero(np.isfinite(numbers))
@@ -102,19 +109,24 @@ def _points(sheet: Sheet, explained: Explained, feature: int, output: int, other
     x = Scale(float(cells.min()) - room, float(cells.max()) + room, _LEFT, _RIGHT)
     y = _upright(float(values.min()), float(values.max()), _TOP + _DOWN + _STRIP)
     _frame(sheet, x, y, explained.name(feature), None)
-    high = None if other is None else levels(explained.table.iloc[:, other])
-    colours = np.array([RAMP.index(palette.MODEL) if high is None else high.place(int(one)) for one in
-                        (np.zeros(explained.n) if high is None else high.of)])[known]  # fmt: skip
+    colours = _colours(explained, other)[known]
     for colour in sorted(set(colours.tolist())):
         centres = [(x(a), y(b)) for a, b in zip(cells[colours == colour], values[colours == colour], strict=True)]
         sheet.dots(centres, RAMP[colour] if colour >= 0 else UNKNOWN, 5)
-    if other is not None and high is not None and high.count:
-        where = f"where «{trimmed(explained.name(other), _KEY_COLUMNS)}» is"
-        write_ramp(sheet, _LEFT - 48, sheet.height - 12, where, colours.tolist())
+    if other is not None and colours.any():
+        write_ramp(sheet, _LEFT - 48, sheet.height - 12, _of(explained, other), colours.tolist())
     return [
         {"row": int(explained.rows[int(at)]), "cell": float(f"{a:.6g}"), "adds": float(f"{b:.6g}")}
         for at, a, b in zip(known, cells, values, strict=True)
     ]
+
+
+def _colours(explained: Explained, other: int | None) -> Indices:
+    """(n,): places in the ramp by the other feature; all the same where it tells none apart."""
+    high = None if other is None else levels(explained.table.iloc[:, other])
+    if high is None or not high.count:
+        return np.zeros(explained.n, dtype=np.int64)
+    return np.array([high.place(int(level)) for level in high.of], dtype=np.int64)
 
 
 def _upright(low: float, high: float, floor: float) -> Scale:
@@ -141,12 +153,5 @@ def _frame(sheet: Sheet, x: Scale, y: Scale, name: str, categories: list[str] | 
     sheet.text(_RIGHT, floor + 31, f"{trimmed(name, 70)} →" if categories is None else trimmed(name, 70), ha="right")
 
 
-def _key(sheet: Sheet, explained: Explained, other: int) -> None:
-    baseline = sheet.height - 12
-    text = f"where «{trimmed(explained.name(other), _KEY_COLUMNS)}» is"
-    sheet.text(_LEFT - 48, baseline, text, colour=palette.FAINT)
-    left = _LEFT - 40 + COLUMN * (len(text))
-    for word, colour in (("low", DOWN), ("high", UP)):
-        sheet.dots([(left, baseline - 3.5)], colour, 6.2)
-        sheet.text(left + 8, baseline, word, colour=palette.FAINT)
-        left += 46
+def _of(explained: Explained, other: int) -> str:
+    return f"value of «{trimmed(explained.name(other), _KEY_COLUMNS)}»"

@@ -1,18 +1,19 @@
 """Names beside rows, right-aligned, however long they are; and the words of the colours."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import takewhile
 
 from handlers.pictures import palette
 from handlers.pictures.labels import trimmed, width
 
-from .colours import RAMP, UNKNOWN
+from .colours import DOWN, RAMP, UNKNOWN, UP
 from .sheet import Sheet
 
 #: What a character takes; digits and capitals, of which identifiers are made, are wide.
 COLUMN = 6.6
 _SMALL_COLUMN = 5.9
 _COMMON = 4
+_KEY = 6.2
 
 
 def labels(names: Sequence[str], columns: int) -> list[str]:
@@ -62,14 +63,23 @@ def write_names(
             sheet.text(right, y + 3.5, text, size=9, colour=palette.FAINT, ha="right")
 
 
-def write_ramp(sheet: Sheet, left: float, baseline: float, what: str, colours: Sequence[int]) -> None:
-    """«the feature is low ● ● ● ● ● high», and what other dots are if there are any. `colours`: those in use."""
-    sheet.text(left, baseline, f"{what} low", colour=palette.FAINT)
-    left += 6.1 * (width(what) + 5)
-    for colour in RAMP:
-        sheet.dots([(left + 3, baseline - 3.5)], colour, 6.2)
-        left += 9
-    sheet.text(left + 4, baseline, "high", colour=palette.FAINT)
+def write_ramp(sheet: Sheet, left: float, baseline: float, of: str, colours: Collection[int]) -> None:
+    """«low ● ● ● ● ● high», of what, and what other dots are if there are any. `colours`: those in use."""
+    if max(colours, default=-1) < 0:
+        return
+    sheet.text(left, baseline, "low", colour=palette.FAINT)
+    for place, colour in enumerate(RAMP):
+        sheet.dots([(left + 27 + 9 * place, baseline - 3.5)], colour, _KEY)
+    words = f"high: {of}"
+    sheet.text(left + 72, baseline, words, colour=palette.FAINT)
     if min(colours, default=0) < 0:
-        sheet.dots([(left + 51, baseline - 3.5)], UNKNOWN, 6.2)
-        sheet.text(left + 59, baseline, "no value, no order, or too few", colour=palette.FAINT)
+        left += 92 + 6.2 * width(words)
+        sheet.dots([(left, baseline - 3.5)], UNKNOWN, _KEY)
+        sheet.text(left + 8, baseline, "unknown", colour=palette.FAINT)
+
+
+def write_halves(sheet: Sheet, left: float, baseline: float, of: str) -> None:
+    """«● low ● high», of what."""
+    for place, (word, colour) in enumerate((("low", DOWN), (f"high: {of}", UP))):
+        sheet.dots([(left + 3 + 44 * place, baseline - 3.5)], colour, _KEY)
+        sheet.text(left + 11 + 44 * place, baseline, word, colour=palette.FAINT)

@@ -16,10 +16,11 @@ from matplotlib.transforms import Affine2D
 
 from handlers.metrics import Floats
 from handlers.pictures import palette
-from handlers.pictures.canvas import TEXT, Canvas
-from handlers.pictures.labels import trimmed
+from handlers.pictures.canvas import COLUMN, TEXT, Canvas
+from handlers.pictures.labels import trimmed, width
 
 from .colours import dark_style
+from .glyphs import with_all_glyphs
 from .scale import Scale
 
 SIZE = 560
@@ -34,14 +35,10 @@ _DOT = 0.01  # a line that is hardly there, with round ends
 class Sheet(Canvas):
     """A wide canvas. Made within `settings()`."""
 
-    def __init__(self, height: float, title: str, subtitle: str, width: float = SIZE) -> None:
-        super().__init__(height, trimmed(title, int(width / _TITLE_COLUMN)), subtitle, width)
-        across, down = 1 / width, 1 / height
+    def __init__(self, height: float, title: str, subtitle: str, size: float = SIZE) -> None:
+        super().__init__(height, trimmed(title, int(size / _TITLE_COLUMN)), subtitle, size)
+        across, down = 1 / size, 1 / height
         self._units: Any = Affine2D().scale(across, -down).translate(0, 1) + self.figure.transFigure
-
-    def retitle(self, subtitle: str) -> None:
-        self.subtitle = trimmed(subtitle, 94)
-        self.text(12, 36, self.subtitle, colour=palette.FAINT)
 
     def boxes(self, corners: Sequence[tuple[float, float, float, float]], colour: str) -> None:
         """Filled rectangles: left, top, right, bottom."""
@@ -95,9 +92,9 @@ class Sheet(Canvas):
             self.text(scale(place), bottom + 14, text, size=TEXT - 1, colour=palette.FAINT, ha="center")
 
     def below(self, scale: Scale, bottom: float, up: str, down: str = "") -> None:
-        """What an axis is of: at its right end the way up, at its left end the way down."""
+        """What an axis is of: at its right end the way up, at its left end the way down, if there is room."""
         self.text(scale.end, bottom + 31, f"{up} →", ha="right")
-        if down:
+        if down and COLUMN * (width(up) + width(down) + 6) < scale.end - scale.begin:
             self.text(scale.begin, bottom + 31, f"← {down}")
 
     def svg(self, name: str, about: str) -> str:
@@ -109,6 +106,7 @@ class Sheet(Canvas):
     def png(self) -> bytes:
         written = io.BytesIO()
         canvas = FigureCanvasAgg(self.figure)
+        with_all_glyphs(self.figure)
         self.figure.set_dpi(_PNG_DPI)
         canvas.print_png(written, metadata={"Software": None})
         self.figure.set_dpi(72)

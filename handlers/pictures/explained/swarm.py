@@ -13,6 +13,8 @@ from .scale import Scale
 SIZE = 3.5
 _PITCH = 1.04 * SIZE
 _FILLED = 0.88
+#: Of more samples dots would hide each other.
+_MOST_EXACT = 400
 
 #: Colour, x, and distance from the middle of the row.
 Dot = tuple[int, float, float]
@@ -41,7 +43,7 @@ def row(explained: Explained, feature: int, output: int, grid: Grid, include_val
     high = levels(explained.table.iloc[:, feature])
     colours = [high.place(int(level)) for level in high.of]
     counts = Counter(zip(grid.places(values).tolist(), colours, strict=True))
-    exact = sorted(zip(values.tolist(), colours, strict=True)) if include_values else []
+    exact = sorted(zip(values.tolist(), colours, strict=True)) if include_values and explained.n <= _MOST_EXACT else []
     return Row(explained.name(feature), counts, exact)
 
 
