@@ -149,7 +149,7 @@ def _place(member: dict[str, Any], folder: Path) -> Path:
         )
     for place in found:
         if _digest(place) == member["files_sha256"]:
-            return place
+            return place.resolve()
     raise ValueError(f"{member['name']} ({member['model_id']}) in {found[0]} is not as it was when it was combined")
 
 
