@@ -1,6 +1,6 @@
 """How far each feature moves the answers on average, with intervals over samples; of many classes in one bar."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,15 +58,25 @@ def _subtitle(explained: Explained, top: int) -> str:
     more = f"; top {top} of {len(explained.features):,} features" if len(explained.features) > top else ""
     plural = "s" * (explained.n != 1)
     by = "" if explained.is_shap else " by LIME"
-    return f"mean size{by} over {explained.n:,} sample{plural}, with 95 % intervals{more}"
+    within = ", with 95 % intervals" if np.isfinite(explained.intervals).any() else ""
+    return f"mean size{by} over {explained.n:,} sample{plural}{within}{more}"
 
 
 def _told(explained: Explained, feature: int, digits: int) -> dict[str, Any]:
     importance = float(drawable(explained.importance)[feature])
+    told: dict[str, Any] = {"feature": explained.name(feature), "importance": significant(importance, digits)}
+    if not np.isfinite(explained.intervals[feature]).all():
+        return told | {"low": None, "high": None}
     low, high = sorted(drawable(explained.intervals[feature]).tolist())
-    low, high = min(low, importance), max(high, importance)
-    numbers = {"importance": importance, "low": low, "high": high}
-    return {"feature": explained.name(feature)} | {key: significant(one, digits) for key, one in numbers.items()}
+    return told | {
+        "low": significant(min(low, importance), digits),
+        "high": significant(max(high, importance), digits),
+    }
+
+
+def _reach(one: Mapping[str, Any]) -> float:
+    """How far to the right a bar and its interval go."""
+    return float(one["importance"] if one["high"] is None else one["high"])
 
 
 def _parts(explained: Explained, top: Sequence[int]) -> tuple[list[str], Floats]:
@@ -90,7 +100,7 @@ def _draw(
 ) -> float:
     names = labels([one["feature"] for one in shown], _NAME_COLUMNS)
     left = 22 + widest(names)
-    most = max(one["high"] for one in shown) or 1.0
+    most = max(map(_reach, shown)) or 1.0
     scale = Scale(0.0, most * 1.02, left, SIZE - 16 - _NUMBER_WIDTH)
     bottom = _TOP + _ROW * (len(shown) + (len(explained.features) > len(shown)))
     sheet.axis(scale, _TOP, bottom)
@@ -107,13 +117,17 @@ def _draw(
             end = scale(one["importance"] * ends[row, at])
             corners.append((begin, middle - _BAR / 2, end, middle + _BAR / 2))
         sheet.boxes(corners, colour)
-    whiskers = [(scale(one["low"]), y, scale(one["high"]), y) for one, y in zip(shown, middles, strict=True)]
+    whiskers = [
+        (scale(one["low"]), y, scale(one["high"]), y)
+        for one, y in zip(shown, middles, strict=True)
+        if one["high"] is not None
+    ]
     caps = [(x, y - 2.5, x, y + 2.5) for x0, y, x1, _ in whiskers for x in (x0, x1)]
     sheet.lines([*whiskers, *caps], palette.GROUND, 2.6)
     sheet.lines([*whiskers, *caps], palette.INK, 1.0)
     write_names(sheet, names, middles, left - 8)
     for one, middle in zip(shown, middles, strict=True):
-        sheet.text(scale(one["high"]) + 6, middle + 3.5, _number(one["importance"]), size=9, colour=palette.FAINT)
+        sheet.text(scale(_reach(one)) + 6, middle + 3.5, _number(one["importance"]), size=9, colour=palette.FAINT)
     sheet.below(scale, bottom, "mean size of the change")
     if parts:
         _keys(sheet, parts[0], colours, bottom + 54)

@@ -126,6 +126,16 @@ def test_bars_are_the_importances_and_their_parts_those_of_the_classes(ten: tupl
     assert all(sum(one["shares"]) == pytest.approx(1, abs=0.005) for one in shown)
 
 
+def test_where_nothing_is_known_of_other_samples_there_is_no_interval() -> None:
+    explained = replace(linear(n=1), intervals=np.full((6, 2), np.nan), importance=np.full(6, 0.25))
+    with settings():
+        picture = bars(explained)
+        assert "interval" not in picture.canvas.subtitle
+        assert {(one["importance"], one["low"], one["high"]) for one in picture.figures["features"]} == {
+            (0.25, None, None)
+        }
+
+
 def test_a_swarm_of_many_classes_shows_those_that_are_moved_most(ten: tuple[Explained, dict[str, Any]]) -> None:
     explained, found = ten
     sizes = np.abs(explained.values).sum(axis=(0, 1))
