@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ("jobs", "promises", "execution", "projector", "api", "coverage", "evaluation")
 #: They take minutes to hours (`recovery` needs Java, too), and run only when they are asked for.
-LONG = ("recovery", "rebuild", "time_limits", "referee", "epochs", "networks", "cohorts")
+LONG = ("recovery", "rebuild", "time_limits", "referee", "epochs", "networks", "cohorts", "ensembles")
 
 
 def main(arguments: list[str]) -> None:
