@@ -1,7 +1,9 @@
 """Models in a store as jobs have left them there, and jobs that make ensembles of them, without a worker."""
 
 import asyncio
+import hashlib
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,13 @@ from infra.jobs.arbiter import Outcome
 from infra.jobs.delivery import Delivery
 from infra.jobs.job import Job
 from infra.jobs.ports import Outcomes, Store
+from infra.settings import Settings
+from infra.storage.store import ObjectStore
 
 from .fakes import HeldLease, MemoryStore, RecordedOutcomes
 from .histories import model as model_facts
+
+MODEL = b"a model"
 
 
 def delivered(name: str, subject: str, data: dict[str, Any], event_id: str | None = None, offset: int = 0) -> Delivery:
@@ -53,21 +59,29 @@ async def claimed(store: Store, delivery: Delivery) -> Job:
     return job
 
 
-async def completed(store: Store, job: Job) -> Outcome:
+async def completed(store: Store, job: Job, about: Mapping[str, Any] = {}) -> Outcome:
     """The job makes its model. The end that counts: another one may have been faster."""
     folder = f"models/{job.model_id}/attempt-{job.attempt}"
-    await store.put(f"{folder}/model/MLmodel", b"model")
-    facts = model_facts(job.model_id, job.id, model_type=job.kind.value, artifacts_path=folder)
+    await store.put(f"{folder}/MLmodel", MODEL)
+    files = {"MLmodel": hashlib.sha256(MODEL).hexdigest()}
+    facts = model_facts(
+        job.model_id, job.id, model_type=job.kind.value, artifacts_path=folder, **{"files": files, **about}
+    )
     return await arbiter.decide(store, job.completed("Done", ModelCompleted.model_validate(facts)))
 
 
 async def finished(
-    store: Store, outcomes: Outcomes, job_id: str, kind: JobKind = JobKind.AUTOML, *model_ids: str
+    store: Store,
+    outcomes: Outcomes,
+    job_id: str,
+    kind: JobKind = JobKind.AUTOML,
+    *model_ids: str,
+    about: Mapping[str, Any] = {},
 ) -> str:
-    """A model that was made, of others where it is an ensemble; its id."""
+    """A model that was made, of others where it is an ensemble; its id. `about`: what is told of it beside."""
     job = await claimed(store, request_of(job_id, kind, *model_ids))
     await uses.borrow(store, model_ids, job.request)
-    outcome = await completed(store, job)
+    outcome = await completed(store, job, about)
     await known_models.remember(store, outcome)
     await arbiter.tell(store, outcomes, outcome, epoch="e1")
     return job.model_id
@@ -169,3 +183,9 @@ class Mortal(RecordedOutcomes):
 def left_of(store: MemoryStore, model_id: str) -> list[str]:
     """What is below a model's folder, by first part."""
     return sorted({Path(key).parts[2] for key in store.objects if key.startswith(f"models/{model_id}/")})
+
+
+async def left_in(settings: Settings, model_id: str) -> list[str]:
+    """The same of a real store."""
+    keys = await ObjectStore.open(settings.artifacts).list(f"models/{model_id}")
+    return sorted({Path(key).parts[2] for key in keys})

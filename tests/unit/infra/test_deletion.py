@@ -13,9 +13,10 @@ from events.errors import OmniScopeError, ReasonCode
 from events.identifiers import model_id_of
 from events.outcomes import JobStatus
 from events.topics import JobKind
-from infra.jobs import arbiter, janitor, known_models, tombstones, uses
+from infra.jobs import arbiter, janitor, known_models, running, tombstones, uses
 from infra.jobs.deletion import Deletion
 from infra.jobs.delivery import Delivery
+from infra.jobs.revival import revive
 from infra.jobs.running import Running, Stopped
 
 ENSEMBLE, EXPLANATION = JobKind.ENSEMBLE, JobKind.EXPLANATION
@@ -277,3 +278,67 @@ async def test_the_janitor_finishes_what_was_cut_off_and_what_came_back(house: H
     assert swept.keys == 1
     assert left_of(house.store, gone) == ["tombstones"]
     assert left_of(house.store, stays) == ["attempt-1", "record.json", "tombstones"]
+
+
+async def test_a_record_that_is_written_while_the_model_goes_does_not_stay(house: House) -> None:
+    model = await house.made("job")
+    outcome = await arbiter.find(house.store, "job")
+    assert outcome is not None
+    put = house.store.put
+
+    async def late(key: str, data: bytes) -> None:
+        house.store.put = put  # type: ignore[method-assign]
+        await house.delete(model)
+        await put(key, data)
+
+    house.store.put = late  # type: ignore[method-assign]
+    await known_models.remember(house.store, outcome)
+    assert left_of(house.store, model) == ["tombstones"]
+
+
+async def test_other_workers_look_soon_once_they_hear_of_a_deletion(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_LOOK_S", 3600.0)
+    monkeypatch.setattr(running, "_LOOK_SOON_S", 0.0)
+    model = await house.made("model")
+    await at_work(house.store, "explaining", EXPLANATION, model)
+    elsewhere, begun = Running(), asyncio.Event()
+
+    async def in_hand() -> None:
+        async with elsewhere.in_hand("explaining"):
+            begun.set()
+            await asyncio.Event().wait()
+
+    worker = asyncio.create_task(in_hand())
+    watch = asyncio.create_task(elsewhere.stop_what_has_ended(house.store))
+    await begun.wait()
+    elsewhere.expect_ends()
+    await house.delete(model)
+    with pytest.raises(Stopped):
+        await worker
+    watch.cancel()
+    await asyncio.gather(watch, return_exceptions=True)
+
+
+async def test_a_lost_log_is_told_of_deletions_and_asked_for_those_that_were_begun(house: House) -> None:
+    class Log:
+        epoch, complete_until = "new", 1000.0
+
+        def holds(self, *_: Any) -> bool:
+            return True
+
+    gone, going = await house.made("gone"), await house.made("going")
+    await house.delete(gone)
+    asked = deletion(going).identify()
+    key = tombstones.request_key(tombstones.name_of(asked))
+    await house.store.put(key, asked.event.model_dump_json(exclude_none=True).encode())
+    written = {key: 1000.0 for key in house.store.objects if key.startswith("deletions/")}
+    house.outcomes.events.clear()
+    await revive(house.store, house.outcomes, Log(), written)  # type: ignore[arg-type] # publishes nothing of jobs
+    told = {event.name: event.subject for _, event in house.outcomes.events}
+    assert told == {"ml.model.deleted": gone, "ml.model-deletion.requested": going}
+    old = {key: 0.0 for key in written if gone in house.store.objects[key].decode()}
+    house.outcomes.events.clear()
+    await revive(house.store, house.outcomes, Log(), old)  # type: ignore[arg-type]
+    assert house.outcomes.events == [], "the log still holds what was told long ago"
