@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from handlers.attribution.accounts import Account
 from handlers.attribution.games import TableGame
-from handlers.attribution.permutation import sampled_values
+from handlers.attribution.permutation import METHOD, sampled_values
 from handlers.attribution.subsets import enumerated_values, hybrids_of_all
 from handlers.attribution.values import Attributions, Floats, Tell
 
 #: Up to so many answers all subsets are asked about: no more than sampling takes.
 _ALL_SUBSETS = 400_000
-METHOD = "permutation sampling, forwards and backwards"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,6 @@ class AskedPart:
         because = f" ({self.why})" if self.why else ""
         if hybrids_of_all(game, players) <= _ALL_SUBSETS:
             values = enumerated_values(game, players, self.n_outputs, tell)
-            return Attributions(values, base, predictions, f"all subsets of the features{because}", "exact")
+            return Attributions(values, base, predictions, [Account(f"all subsets of the features{because}")])
         sampled = sampled_values(game, predictions, base, tell, seed)
-        return Attributions(sampled.values, base, predictions, METHOD + because, sampled.told())
+        return Attributions(sampled.values, base, predictions, [sampled.account(METHOD + because)])

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .accounts import Account
 from .games import Game, Ints
 from .values import Floats, Tell
 
@@ -21,6 +22,7 @@ from .values import Floats, Tell
 _FEWEST, _MOST, _HYBRIDS = 2, 50, 400_000
 _HYBRIDS_OF_WIDE = 2_000_000
 _CELLS_AT_ONCE = 4_000_000
+METHOD = "permutation sampling, forwards and backwards"
 _FIRST_BLOCK, _SECONDS_OF_BLOCK = 512, 0.5
 
 
@@ -36,13 +38,11 @@ class Sampled:
     n_pairs: int
     corrected: float
 
-    def told(self) -> str:
-        """What is known of the error, in words."""
+    def account(self, method: str, *also: str) -> Account:
+        """What is known of the error, and what is to be said beside."""
         typical = float(np.sqrt((self.errors**2).mean())) if self.errors.size else 0.0
-        return (
-            f"standard error {typical:.2g} (largest {self.errors.max(initial=0.0):.2g}) of {self.n_pairs} pairs of "
-            f"orders a sample; up to {self.corrected:.2g} was shared out by variance so that the values add up"
-        )
+        told = f"{self.n_pairs} pairs of orders a sample; what was missing was shared out by variance"
+        return Account(method, "; ".join([told, *also]), typical, float(self.errors.max(initial=0.0)))
 
 
 @dataclass(frozen=True, slots=True)

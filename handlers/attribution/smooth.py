@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .accounts import Account
 from .games import ArrayGame, Ints
 from .gradients import Singles, gradients
-from .permutation import pairs_for, sampled_values
+from .permutation import METHOD, pairs_for, sampled_values
 from .subsets import enumerated_values, hybrids_of_all
 from .values import Attributions, Floats, Tell
 
@@ -58,20 +59,25 @@ class SmoothPart:
         predictions, base = self._ask(mine), self._ask(theirs).mean(axis=0)
         if hybrids_of_all(game, players) <= self._affordable(_ALL_SUBSETS):
             values = enumerated_values(game, players, self.n_outputs, tell)
-            return Attributions(values, base, predictions, "all subsets of the features", "exact to single precision")
+            return Attributions(
+                values, base, predictions, [Account("all subsets of the features", "exact to single precision")]
+            )
         choice = self._choice(mine, theirs, tell)
         if choice.by_gradients:
             return self._by_gradients(mine, choice, predictions, tell)
         sampled = sampled_values(game, predictions, base, tell, seed, self._pairs(len(mine)))
-        told = f"{sampled.told()}; expected gradients were off by {choice.off:.2g} where both were tried"
-        return Attributions(sampled.values, base, predictions, "permutation sampling, forwards and backwards", told)
+        return Attributions(
+            sampled.values,
+            base,
+            predictions,
+            [sampled.account(METHOD, f"expected gradients are off by {choice.off:.1g}")],
+        )
 
     def _by_gradients(self, mine: Singles, choice: "_Choice", predictions: Floats, tell: Tell) -> Attributions:
         found = gradients(self.function, mine, choice.lines, tell, self.rows_at_once)
         base = self._ask(choice.lines).mean(axis=0)
-        method = f"expected gradients along lines from {len(choice.lines)} background rows"
-        told = f"before the rest was shared out, lines missed {found.missed:.1g} of the answers' spread; {choice.told}"
-        return Attributions(self._by_owner(found.values), base, predictions, method, told)
+        told = f"along lines from {len(choice.lines)} background rows; {choice.told}"
+        return Attributions(self._by_owner(found.values), base, predictions, [Account("expected gradients", told)])
 
     def _choice(self, mine: Singles, theirs: Singles, tell: Tell) -> "_Choice":
         """Made once for a background, by the first samples that are explained against it."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from .accounts import Account, of_sum
 from .values import Attributions, Floats, Part, Tell
-
-_MOST_TOLD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +33,20 @@ class Sum:
         places = {name: place for place, name in enumerate(self.features)}
         values = np.zeros((len(X), len(self.features), self.n_outputs))
         base, predictions = np.full(self.n_outputs, self.constant), np.full((len(X), self.n_outputs), self.constant)
-        told = []
+        told: list[list[Account]] = []
         for number, (weight, part) in enumerate(zip(self.weights, self.parts, strict=True)):
             found = part.attributions(X, background, _shared(tell, number, len(self.parts)), seed + number)
             own = [places[name] for name in part.features]
             values[:, own] += weight * found.values
             base, predictions = base + weight * found.base, predictions + weight * found.predictions
-            told.append(found)
+            told.append([account.weighed(weight) for account in found.accounts])
         return Attributions(
             values,
             base,
             predictions,
-            _by_weight(self.weights, [one.method for one in told]),
-            _by_weight(self.weights, [one.exactness for one in told]),
+            of_sum(told),
         )
 
 
 def _shared(tell: Tell, number: int, count: int) -> Tell:
     return lambda share: tell((number + share) / count)
-
-
-def _by_weight(weights: Sequence[float], words: Sequence[str]) -> str:
-    """What most of the weight has in common first: «0.8: exact; 0.2: standard error 0.003»."""
-    shares: dict[str, float] = {}
-    for weight, word in zip(weights, words, strict=True):
-        shares[word] = shares.get(word, 0.0) + abs(weight)
-    if len(shares) == 1:
-        return next(iter(shares))
-    whole = sum(shares.values()) or 1.0
-    ordered = sorted(shares.items(), key=lambda item: -item[1])
-    told = [f"{share / whole:.2g} of the weight: {word}" for word, share in ordered[:_MOST_TOLD]]
-    rest = sum(share for _, share in ordered[_MOST_TOLD:]) / whole
-    return "; ".join([*told, *([f"{rest:.2g} of the weight: others like these"] if rest else [])])

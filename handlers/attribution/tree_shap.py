@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from . import links
+from .accounts import Account
 from .catboost_trees import read_catboost
 from .forest_trees import read_forest
 from .lightgbm_trees import read_lightgbm
 from .orders import REPEATS, draw_places, first_state
 from .packed_trees import Array, PackedTrees
-from .sampling_words import how_exact
+from .sampling_words import sampled_pairs
 from .tree_leaves import leaf_shares
 from .tree_routes import margins, order_weights, routes
 from .tree_samples import shares_of_sample
@@ -64,15 +65,15 @@ class TreesPart:
         starts = margins(self.trees, routes(self.trees, theirs))
         ends = margins(self.trees, routes(self.trees, mine))
         players, player = self._players()
-        values, exactness = None, "exact"
+        values, account = None, Account(METHOD)
         if self.trees.link == links.IDENTITY:
             values = self._summed(mine, theirs, len(players), player, tell)
         if values is None:
-            values, exactness = self._through_link(mine, theirs, ends, starts, len(players), player, tell, seed)
+            values, account = self._through_link(mine, theirs, ends, starts, len(players), player, tell, seed)
         every = np.zeros((len(X), len(self.features), values.shape[2]))
         every[:, players] = values
         base = links.answers(self.trees.link, starts).mean(axis=0)
-        return Attributions(every, base, links.answers(self.trees.link, ends), METHOD, exactness)
+        return Attributions(every, base, links.answers(self.trees.link, ends), [account])
 
     def _read(self, X: pd.DataFrame) -> Floats:
         return self.trees.reading.read(np.asarray(self.encode(X[self.features])))
@@ -109,7 +110,7 @@ class TreesPart:
 
     def _through_link(
         self, mine: Floats, theirs: Floats, ends: Floats, starts: Floats, p: int, player: Array, tell: Tell, seed: int
-    ) -> tuple[Floats, str]:
+    ) -> tuple[Floats, Account]:
         n, m, k = len(mine), len(theirs), len(self.trees.base)
         trees, weights = self._arrays(player), order_weights(self.trees.depth + 2)
         their_ways = routes(self.trees, theirs)
@@ -136,4 +137,4 @@ class TreesPart:
             values[i] = (values[i] + rest.mean(axis=0)) / m
             errors[i] = np.abs(rest[0] - rest[1]) / (2 * m)
             tell((i + 1) / n)
-        return values, how_exact(sampled, n * m, errors)
+        return values, sampled_pairs(METHOD, sampled, n * m, errors)

@@ -6,12 +6,15 @@ game (Lundberg and Lee 2017; interventional: Janzing, Minorics and Blöbaum 2020
 probabilities for classes, the target's own units for numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+
+from . import accounts
+from .accounts import Account
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -33,10 +36,17 @@ class Attributions:
     base: Floats
     #: (n, c): the answers for the samples, in the space of the values.
     predictions: Floats
-    #: In words: "interventional TreeSHAP, double precision".
-    method: str
-    #: In words, what is known of the error: "exact", "standard error 0.003".
-    exactness: str
+    accounts: Sequence[Account]
+
+    @property
+    def method(self) -> str:
+        """In words: «interventional TreeSHAP, double precision»."""
+        return accounts.method(self.accounts)
+
+    @property
+    def exactness(self) -> str:
+        """In words, what is known of the error: «exact», «…; standard error 0.003»."""
+        return accounts.exactness(self.accounts)
 
     def additivity_error(self) -> float:
         """max |prediction − base − sum of values|; 0.0 where there is no sample."""

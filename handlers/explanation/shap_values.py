@@ -1,11 +1,10 @@
 """Shapley values of samples, block by block, by whatever way the model's parts allow."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
 from events.errors import ReasonCode
+from handlers.attribution import accounts
 from handlers.attribution.values import Attributions, Part
 from handlers.contract import JobRefused
 
@@ -32,13 +31,14 @@ def shap_values(part: Part, X: pd.DataFrame, background: pd.DataFrame, seed: int
         n_done = sum(len(block.values) for block in blocks)
         refuse_nothing(n_done)
         warnings.append(f"The explanation was stopped after {n_done} of {len(X)} samples")
+    told = accounts.of_blocks([block.accounts for block in blocks], [len(block.values) for block in blocks])
     return Findings(
         features=part.features,
         values=np.concatenate([block.values for block in blocks]),
         base=np.concatenate([np.tile(block.base, (len(block.values), 1)) for block in blocks]),
         predictions=np.concatenate([block.predictions for block in blocks]),
-        explainer=_joined([block.method for block in blocks]),
-        exactness=_joined([block.exactness for block in blocks]),
+        explainer=accounts.method(told),
+        exactness=accounts.exactness(told),
         n_background=len(background),
         additivity_error=max(block.additivity_error() for block in blocks),
         warnings=warnings,
@@ -61,7 +61,3 @@ def _block(
     tell(0.0)
     # Another seed for each block: sampling errors of different blocks do not add up.
     return part.attributions(rows, background, tell, seed + begin)
-
-
-def _joined(told: Sequence[str]) -> str:
-    return "; ".join(dict.fromkeys(told))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from events.requests import ExplanationRequested
+from handlers.attribution.accounts import Account
 from handlers.attribution.values import Attributions, Floats, Tell
 from handlers.contract import DatasetFile, Inputs, Limits, ModelFiles
 
@@ -59,7 +60,7 @@ class Additive:
         tell(0.5)
         middle = self._numbers(background).mean(axis=0)
         values = (self._numbers(X) - middle)[:, :, None] * self.weights
-        return Attributions(values, middle @ self.weights + 0.5, self.answers(X), "additive parts, exactly", "exact")
+        return Attributions(values, middle @ self.weights + 0.5, self.answers(X), [Account("additive parts, exactly")])
 
 
 def explaining(frame: pd.DataFrame, folder: Path, trained: dict[str, Any] | None = None, **facts: Any) -> Inputs:

@@ -44,7 +44,7 @@ def test_orders_come_close_and_say_how_close() -> None:
     assert np.sqrt((off**2).mean()) < 2 * np.sqrt((found.errors**2).mean())
     more = sampled_values(game, predictions, base, tell, seed=0, n_pairs=1024)
     assert more.errors.mean() < 0.5 * found.errors.mean()
-    assert "1024 pairs" in more.told()
+    assert "1024 pairs" in more.account("orders").exactness
 
 
 def test_the_same_seed_says_the_same_however_fast_the_machine_is() -> None:
@@ -130,7 +130,7 @@ def test_sums_are_as_their_parts() -> None:
     assert np.allclose(found.values[:, 1], 0.75 * one.values[:, 1] - 2 * other.values[:, 0])
     assert np.allclose(found.values[:, 2], 0.75 * one.values[:, 2])
     assert found.exactness == "exact"
-    assert found.method.startswith("0.73 of the weight: all subsets of the features (odd)")
+    assert found.method.startswith("all subsets of the features (odd) (0.73 of the answer)")
 
 
 def network(f: Callable[[Any], Any], p: int = 40) -> SmoothPart:
