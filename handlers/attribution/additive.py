@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from . import links
+from .accounts import Account
 from .additive_pairs import shares_of_sum
 from .orders import REPEATS, draw_places, first_state
-from .sampling_words import how_exact
+from .sampling_words import sampled_pairs
 from .values import Attributions, Floats, Tell
 
-METHOD = "a term for each feature, double precision"
+METHOD = "additive terms, double precision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,15 @@ class AdditivePart:
         starts, predictions = self._bias + theirs.sum(axis=1), self.answers(X)
         base = links.answers(self._link, starts).mean(axis=0)
         if self._link == links.IDENTITY:
-            values, exactness = mine - theirs.mean(axis=0), "exact"
+            values, account = mine - theirs.mean(axis=0), Account(METHOD)
             tell(1.0)
         else:
-            values, exactness = self._through_link(mine, theirs, starts, tell, seed)
-        return Attributions(values, base, predictions, METHOD, exactness)
+            values, account = self._through_link(mine, theirs, starts, tell, seed)
+        return Attributions(values, base, predictions, [account])
 
-    def _through_link(self, mine: Floats, theirs: Floats, starts: Floats, tell: Tell, seed: int) -> tuple[Floats, str]:
+    def _through_link(
+        self, mine: Floats, theirs: Floats, starts: Floats, tell: Tell, seed: int
+    ) -> tuple[Floats, Account]:
         (n, p, k), m = mine.shape, len(theirs)
         values, errors, places = np.zeros((n, p, k)), np.zeros((n, p, k)), np.zeros((REPEATS, m, p))
         sampled, done = 0, 0
@@ -63,7 +66,7 @@ class AdditivePart:
                 tell(done / (n * m))
             values[i] = (values[i] + rest.mean(axis=0)) / m
             errors[i] = np.abs(rest[0] - rest[1]) / (2 * m)
-        return values, how_exact(sampled, n * m, errors)
+        return values, sampled_pairs(METHOD, sampled, n * m, errors)
 
     @property
     def _link(self) -> int:
