@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _ALL_SUBSETS, _MEASURING, _MEASURING_CELLS = 2_000_000, 60_000, 100_000_000
 _USUAL_ROWS = 1024
 _MEASURED_SAMPLES, _MOST_PAIRS = 3, 200
-#: Background rows that gradients follow, where there are many outputs times inputs.
-_LINES, _MANY, _FEWEST_LINES = 50, 5000, 10
+#: Background rows that gradients follow: each costs as many gradients as there are points on a line.
+_LINES, _FEWEST_LINES = 32, 10
 #: What lines may miss, of the answers' spread, for gradients to be trusted.
 _TRUSTED = 0.05
 
@@ -87,7 +87,7 @@ class SmoothPart:
         return self._choices[key]
 
     def _tried(self, mine: Singles, theirs: Singles, tell: Tell) -> "_Choice":
-        lines = theirs[self._chosen_lines(len(theirs), mine.shape[1])]
+        lines = theirs[self._chosen_lines(len(theirs))]
         budget = min(self._affordable(_MEASURING), _MEASURING_CELLS // max(1, mine.shape[1]))
         p = len(self.features)
         few = mine[: max(1, min(_MEASURED_SAMPLES, budget // (8 * (p + 1))))]
@@ -110,9 +110,8 @@ class SmoothPart:
         told = f"on {len(few)} samples they are off Shapley values of the size {size:.2g} by {much}, root mean square"
         return _Choice(off <= by_chance and followed.missed <= _TRUSTED, lines, off, told)
 
-    def _chosen_lines(self, m: int, q: int) -> Ints:
-        most = _LINES if q * self.n_outputs > _MANY else m
-        most = max(_FEWEST_LINES, self._affordable(most))
+    def _chosen_lines(self, m: int) -> Ints:
+        most = max(_FEWEST_LINES, self._affordable(_LINES))
         return np.sort(np.random.default_rng(0).permutation(m)[:most])
 
     def _pairs(self, n: int) -> int:
