@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _NODES = (3, 8, 24)
 #: What a line may miss before it gets more points, in parts of the answers' spread.
 _MISSED = 0.02
-_CELLS_AT_ONCE = 3_000_000
+_CELLS_AT_ONCE, _LINES_AT_ONCE = 3_000_000, 512
 
 Singles = np.ndarray[Any, np.dtype[np.float32]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +56,18 @@ def gradients(
     """
     lines = _Lines(function, X, background, rows_at_once)
     n, m = len(X), len(background)
-    values, missed = np.zeros((n, X.shape[1], lines.ends.shape[1])), 0.0
-    for sample in range(n):
-        for some in lines.handfuls():
-            shares, rest = lines.followed(sample, some)
-            values[sample] += shares.sum(axis=0, dtype=np.float64).T / m
-            missed += float((rest**2).sum())
-            tell((sample + (some.stop / m)) / n)
-    return Followed(values, float(np.sqrt(missed / max(1, n * m * values.shape[2]))), lines.n_points)
+    values, missed = np.zeros((n, lines.ends.shape[1], X.shape[1])), 0.0
+    for some in lines.handfuls():
+        shares, rest = lines.followed(some)
+        np.add.at(values, some // m, shares.astype(np.float64))
+        missed += float((rest**2).sum())
+        tell(float(some[-1] + 1) / (n * m))
+    missed = float(np.sqrt(missed / max(1, n * m * values.shape[1])))
+    return Followed(values.transpose(0, 2, 1) / m, missed, lines.n_points)
 
 
 class _Lines:
-    """From every background row to a sample."""
+    """From every background row to every sample."""
 
     def __init__(self, function: Any, X: Singles, background: Singles, rows_at_once: int) -> None:
         self._function, self._X, self._background = function, X, background
@@ -76,16 +77,20 @@ class _Lines:
         self._spread = np.maximum(np.ptp(said, axis=0), 1e-12)
         self.n_points = 0
 
-    def handfuls(self) -> Iterator[slice]:
-        """Lines that are followed together: not so many that their gradients do not fit the memory."""
-        m, some = len(self._background), max(1, _CELLS_AT_ONCE // max(1, self._X.shape[1] * self.ends.shape[1]))
-        yield from (slice(begin, min(begin + some, m)) for begin in range(0, m, some))
+    def handfuls(self) -> Iterator[Indices]:
+        """Numbers of lines, sample by sample, that are followed together: as many as their gradients fit the memory."""
+        n = len(self._X) * len(self._background)
+        some = max(
+            1, min(self._at_once, _LINES_AT_ONCE, _CELLS_AT_ONCE // max(1, self._X.shape[1] * self.ends.shape[1]))
+        )
+        yield from (np.arange(begin, min(begin + some, n)) for begin in range(0, n, some))
 
-    def followed(self, sample: int, some: slice) -> tuple[Singles, Floats]:
+    def followed(self, some: Indices) -> tuple[Singles, Floats]:
         """(l, c, q) shares that add up line by line, and what (l, c) they had missed, in parts of the spread."""
-        starts = self._background[some]
-        ways = self._X[sample] - starts
-        whole = self.ends[sample] - self.starts[some]
+        samples, others = np.divmod(some, len(self._background))
+        starts = self._background[others]
+        ways = self._X[samples] - starts
+        whole = self.ends[samples] - self.starts[others]
         shares = np.zeros((*whole.shape, ways.shape[1]), dtype=np.float32)
         rest, open_lines = np.zeros_like(whole), np.arange(len(starts))
         for nodes in _NODES:
