@@ -63,13 +63,13 @@ def _told(amount: Any, k: int) -> Any:
     return np.array(["a", "b", "c"])[np.digitize(amount, np.quantile(amount, np.arange(1, k) / k))]
 
 
-def automl(frame: pd.DataFrame, folder: Path, *families: str, **asked: Any) -> ModelFiles:
-    """AutoML of some families alone. `best_of`: only the weighted ensemble is told apart, as always."""
+def automl(frame: pd.DataFrame, folder: Path, *families: str, epochs: int = 4, **asked: Any) -> ModelFiles:
+    """AutoML of some families alone, with few trees, and `epochs` for its own network."""
     careful, known = portfolio._careful, portfolio._FAMILIES
 
     def small(family: str, config: dict[str, Any], *more: Any) -> dict[str, Any]:
         few = {"GBM": {"num_boost_round": 30}, "XGB": {"n_estimators": 30}, "CAT": {"iterations": 30}}
-        few |= {"RF": {"n_estimators": 20}, "XT": {"n_estimators": 20}, "NN_TORCH": {"num_epochs": 4}}
+        few |= {"RF": {"n_estimators": 20}, "XT": {"n_estimators": 20}, "NN_TORCH": {"num_epochs": epochs}}
         return careful(family, config, *more) | few.get(family, {})
 
     portfolio._careful, portfolio._FAMILIES = small, families
@@ -131,3 +131,13 @@ def ensemble(members: list[ModelFiles], folder: Path, *, embedded: bool = True, 
     (source / "ensemble" / "combination.json").write_text(json.dumps({**about, **said}), encoding="utf-8")
     write_model(folder / "model", {name: source / name for name in ("ensemble", "members")}, [])
     return ModelFiles(folder.name, folder / "model", {})
+
+
+def only_deep(model: ModelFiles) -> None:
+    """Gives a saved network's deep path all of the say."""
+    from safetensors.torch import load_file, save_file
+
+    path = model.path / "artifacts" / "network" / "weights.safetensors"
+    weights = load_file(path)
+    weights["mix"].fill_(1.0)
+    save_file(weights, path)
