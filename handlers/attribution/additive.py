@@ -9,7 +9,7 @@ import pandas as pd
 from . import links
 from .accounts import Account
 from .additive_pairs import shares_of_sum
-from .orders import REPEATS, draw_places, first_state
+from .orders import REPEATS, TWICE_EVERY, draw_places, first_state, standard_error
 from .sampling_words import sampled_pairs
 from .values import Attributions, Floats, Tell
 
@@ -61,11 +61,12 @@ class AdditivePart:
             draw_places(first_state(seed, i), places)
             rest = np.zeros((REPEATS, p, k))
             for b in range(m):  # one after another: a row of 20,000 features takes its time
-                sampled += shares_of_sum(self._link, mine[i] - theirs[b], starts[b], places[:, b], values[i], rest)
+                place = places[: 1 if b % TWICE_EVERY else 2, b]
+                sampled += shares_of_sum(self._link, mine[i] - theirs[b], starts[b], place, values[i], rest)
                 done += 1
                 tell(done / (n * m))
-            values[i] = (values[i] + rest.mean(axis=0)) / m
-            errors[i] = np.abs(rest[0] - rest[1]) / (2 * m)
+            values[i] = (values[i] + rest[0]) / m
+            errors[i] = standard_error(rest[1], m)
         return values, sampled_pairs(METHOD, sampled, n * m, errors)
 
     @property

@@ -4,8 +4,7 @@ import numpy as np
 
 from .compiled import compiled
 from .enumeration import LIMIT, answer_table, shares_of_table
-from .links import mean_slope
-from .orders import Integers, add_remainder, sort_by_place
+from .orders import Integers, remainder_of_order, settle, sort_by_place
 from .values import Floats
 
 
@@ -27,32 +26,28 @@ def _exact(link: int, moves: Floats, start: Floats, players: Integers, out: Floa
 
 @compiled("i8(i8, f8[:,::1], f8[::1], f8[:,:], f8[:,::1], f8[:,:,::1])")
 def shares_of_sum(link: int, moves: Floats, start: Floats, places: Floats, out: Floats, remainder: Floats) -> int:
-    """Adds one pair's shares to `out` (p, K) and, where they are sampled, to `remainder` (repeats, p, K).
+    """Adds one pair's shares to `out` (p, K) and, where they are sampled, to `remainder` (see settle).
 
-    `moves` (p, K): the sample's terms less the background row's; `places` (repeats, p). Returns 1 if sampled.
+    `moves` (p, K): the sample's terms less the background row's; `places` (1 or 2, p). Returns 1 if sampled.
     """
     p, k = moves.shape
     players, count = np.empty(p, np.int64), 0
     for f in range(p):
-        if np.any(moves[f] != 0.0):
-            players[count] = f
-            count += 1
+        for c in range(k):
+            if moves[f, c] != 0.0:
+                players[count] = f
+                count += 1
+                break
     players = players[:count]
     if count <= LIMIT:
         if count:
             _exact(link, moves, start, players, out)
         return 0
-    end, slope, order = start.copy(), np.empty((k, k)), np.empty(count, np.int64)
-    for f in range(p):
-        for c in range(k):
-            end[c] += moves[f, c]
-    mean_slope(link, start, end, slope)
-    for q in range(count):
-        f = players[q]
-        for j in range(k):
-            for c in range(k):
-                out[f, c] += slope[c, j] * moves[f, j]
+    # A term moves the margins alike in every order: carrying it by a slope would take no noise away.
+    order, nothing = np.empty(count, np.int64), np.empty((0, 0))
+    drawn = np.empty((2, p, k))
     for r in range(len(places)):
         sort_by_place(players, np.ascontiguousarray(places[r]), order)
-        add_remainder(link, start, order, moves, moves, slope, remainder[r])
+        remainder_of_order(link, start, order, moves, moves, nothing, drawn[r])
+    settle(players, drawn, len(places) == 2, remainder)
     return 1

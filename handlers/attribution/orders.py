@@ -16,8 +16,10 @@ from .values import Floats
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
-#: Independent draws: what they differ by tells the standard error.
-REPEATS = 2
+#: Draws for a pair of rows: the second for every fourth background row only, where it tells the standard error.
+REPEATS, TWICE_EVERY = 2, 4
+#: A move of a margin that is no factor any more.
+_FAR = 30.0
 
 
 @compiled("u8(u8[::1])")
@@ -37,18 +39,23 @@ def _uniform(state: np.ndarray[Any, np.dtype[np.uint64]]) -> float:
 
 @compiled("void(u8[::1], f8[:,:,::1])")
 def draw_places(state: np.ndarray[Any, np.dtype[np.uint64]], out: Floats) -> None:
-    """(REPEATS, m, p): each feature's place, 0 to 1, in the order for each of m background rows."""
-    repeats, m, p = out.shape
+    """(REPEATS, m, p): each feature's place, 0 to 1, in the order for each of m background rows.
+
+    The second draw is independent, and only there where it is used.
+    """
+    _, m, p = out.shape
     strata = np.empty(m)
-    for r in range(repeats):
+    for f in range(p):
+        for b in range(m):
+            strata[b] = b
+        for b in range(m - 1, 0, -1):
+            other = np.int64(_uniform(state) * (b + 1))
+            strata[b], strata[other] = strata[other], strata[b]
+        for b in range(m):
+            out[0, b, f] = (strata[b] + _uniform(state)) / m
+    for b in range(0, m, TWICE_EVERY):
         for f in range(p):
-            for b in range(m):
-                strata[b] = b
-            for b in range(m - 1, 0, -1):
-                other = np.int64(_uniform(state) * (b + 1))
-                strata[b], strata[other] = strata[other], strata[b]
-            for b in range(m):
-                out[r, b, f] = (strata[b] + _uniform(state)) / m
+            out[1, b, f] = _uniform(state)
 
 
 def first_state(seed: int, sample: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
@@ -77,44 +84,78 @@ def sort_by_place(players: Integers, place: Floats, out: Integers) -> None:
         out[at] = player
 
 
-@compiled("void(i8, f8[::1], i8[::1], i8, f8[:,::1], f8[:,::1])")
-def _walk(link: int, start: Floats, order: Integers, step: int, moves: Floats, out: Floats) -> None:
+@compiled("void(i8, f8[::1], i8[::1], i8, f8[:,::1], f8[:,::1], f8[:,::1])")
+def _walk(link: int, start: Floats, order: Integers, step: int, moves: Floats, factors: Floats, out: Floats) -> None:
     """Adds to `out` (count, K) how much the answers change as the margins take their `moves` (p, K) in this order.
 
-    `step` −1: from the last to the first.
+    `step` −1: from the last to the first. `factors` (count, K), for the softmax alone: e to the power of the moves;
+    multiplying is quicker, and every now and then the answers are reckoned anew.
     """
     count, k = out.shape
     margin, before, after = start.copy(), np.empty(k), np.empty(k)
     answer_into(link, margin, before)
     for q in range(count):
         at = q if step > 0 else count - 1 - q
+        anew, total = link != 2 or q % 64 == 63 or q == count - 1, 0.0
         for c in range(k):
-            margin[c] += moves[order[at], c]
-        answer_into(link, margin, after)
+            move = moves[order[at], c]
+            margin[c] += move
+            anew = anew or abs(move) > _FAR
+            if not anew:
+                after[c] = before[c] * factors[at, c]
+                total += after[c]
+        if anew:
+            answer_into(link, margin, after)
+            total = 1.0
         for c in range(k):
+            after[c] /= total
             out[at, c] += after[c] - before[c]
             before[c] = after[c]
 
 
 @compiled("void(i8, f8[::1], i8[::1], f8[:,::1], f8[:,::1], f8[:,::1], f8[:,::1])")
-def add_remainder(
+def remainder_of_order(
     link: int, start: Floats, order: Integers, forth: Floats, back: Floats, slope: Floats, out: Floats
 ) -> None:
-    """Adds to `out` (p, K) what shares that were carried by `slope` leave out, from one order, there and back.
+    """Writes to `out` (p, K) what shares that were carried by `slope` leave out, from one order, there and back.
 
-    `forth` and `back` (p, K): the margins' moves along the order and backwards along it. What is added is right on
-    average whatever the slope (K, K) is; the closer it is to the link's, the less the noise.
+    `forth` and `back` (p, K): the margins' moves along the order and backwards along it. What is written is right on
+    average whatever the slope (K, K) is; the closer it is to the link's, the less the noise. An empty one: nothing
+    was carried, and all is written.
     """
     count, k = len(order), len(start)
-    changes = np.zeros((count, k))
-    _walk(link, start, order, 1, forth, changes)
-    _walk(link, start, order, -1, back, changes)
+    changes, ahead, behind = np.zeros((count, k)), np.ones((count, k)), np.ones((count, k))
+    for q in range(count if link == 2 else 0):
+        for c in range(k):
+            there, here = forth[order[q], c], back[order[q], c]
+            if there != 0.0:
+                ahead[q, c] = np.exp(min(there, _FAR))
+            if here != 0.0:
+                behind[q, c] = ahead[q, c] if here == there else np.exp(min(here, _FAR))
+    _walk(link, start, order, 1, forth, ahead, changes)
+    _walk(link, start, order, -1, back, behind, changes)
     for q in range(count):
         f = order[q]
-        for j in range(k):
+        for j in range(len(slope)):
             move = forth[f, j] + back[f, j]
             if move != 0.0:
                 for c in range(k):
                     changes[q, c] -= slope[c, j] * move
         for c in range(k):
-            out[f, c] += changes[q, c] / 2
+            out[f, c] = changes[q, c] / 2
+
+
+@compiled("void(i8[::1], f8[:,:,::1], b1, f8[:,:,::1])")
+def settle(players: Integers, drawn: Floats, twice: bool, out: Floats) -> None:
+    """Adds a pair's remainder, the mean of two if there are, to `out` [0], and half of their square to `out` [1]."""
+    for q in range(len(players)):
+        f = players[q]
+        for c in range(out.shape[2]):
+            first, second = drawn[0, f, c], drawn[1, f, c] if twice else drawn[0, f, c]
+            out[0, f, c] += (first + second) / 2
+            out[1, f, c] += (first - second) ** 2 / 2
+
+
+def standard_error(squares: Floats, m: int) -> Floats:
+    """Of the mean over m background rows, from `settle`'s squares: as if the orders had been drawn independently."""
+    return np.sqrt(squares / (m * -(-m // TWICE_EVERY)))

@@ -8,7 +8,7 @@ from .values import Floats
 
 
 def sampled_pairs(method: str, sampled: int, pairs: int, errors: Floats) -> Account:
-    """`errors`: the standard error of each value (half the difference of two independent draws)."""
+    """`errors`: the standard error of each value."""
     if not sampled:
         return Account(method)
     among = errors[errors > 0]

@@ -10,7 +10,7 @@ import numpy as np
 from .compiled import compiled
 from .enumeration import LIMIT, answer_table, shares_of_table, sum_over_subsets
 from .links import mean_slope
-from .orders import Integers, add_remainder, sort_by_place
+from .orders import TWICE_EVERY, Integers, remainder_of_order, settle, sort_by_place
 from .packed_trees import Array
 from .tree_pairs import ROOM, add_moves, add_shares, add_to_table, part_ways
 from .tree_routes import TREES
@@ -115,10 +115,11 @@ def _sampled(
     ways: Floats,
     out: Floats,
 ) -> None:
-    """Adds what the slope leaves out, once for each repeat."""
+    """Adds what the slope leaves out, and how far two draws of it are apart."""
     count, k = len(players), len(start)
     order, place, span = np.empty(count, np.int64), np.empty(places.shape[2]), np.empty(len(room[2]))
-    for r in range(len(places)):
+    twice = b % TWICE_EVERY == 0
+    for r in range(2 if twice else 1):
         sort_by_place(players, places[r, b], order)
         for way in range(2):
             for q in range(count):
@@ -128,7 +129,8 @@ def _sampled(
                     ways[way, f, c] = 0.0
             for a in range(len(active)):
                 add_moves(value, small, active[a, 0], active[a, 1], room[2], span, place, ways[way])
-        add_remainder(link, start, order, ways[0], ways[1], slope, out[r])
+        remainder_of_order(link, start, order, ways[0], ways[1], slope, ways[2 + r])
+    settle(players, ways[2:], twice, out)
 
 
 @compiled(
@@ -147,7 +149,7 @@ def shares_of_sample(
     out: Floats,
     remainder: Floats,
 ) -> int:
-    """Adds sums over m background rows to `out` (p, K) and `remainder` (repeats, p, K): how many pairs were sampled.
+    """Adds sums over m background rows to `out` (p, K) and `remainder` (see settle): how many pairs were sampled.
 
     `mine` and `theirs` are routes, `end` and `starts` margins, `places` (repeats, m, p) those of the orders.
     """
@@ -156,7 +158,7 @@ def shares_of_sample(
     small, every = np.zeros((len(mine), 3), np.int32), np.zeros((len(trees[3]), 2), np.int64)
     seen, found, number = np.zeros(p, np.int8), np.zeros(p + 1, np.int64), np.zeros(p, np.int64)
     table, slope = np.zeros((k, (1 << LIMIT) if link else 1)), np.zeros((k, k))
-    shares, ways = np.zeros((p, k)), np.zeros((2, p, k))
+    shares, ways = np.zeros((p, k)), np.zeros((4, p, k))
     value, beyond = trees[2], 0
     for b in range(len(theirs)):
         active = every[: _parting(trees, mine, theirs[b], room, small, every, seen, found)]

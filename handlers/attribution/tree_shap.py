@@ -12,7 +12,7 @@ from .accounts import Account
 from .catboost_trees import read_catboost
 from .forest_trees import read_forest
 from .lightgbm_trees import read_lightgbm
-from .orders import REPEATS, draw_places, first_state
+from .orders import REPEATS, draw_places, first_state, standard_error
 from .packed_trees import Array, PackedTrees
 from .sampling_words import sampled_pairs
 from .tree_leaves import leaf_shares
@@ -134,7 +134,7 @@ class TreesPart:
                 values[i],
                 rest,
             )
-            values[i] = (values[i] + rest.mean(axis=0)) / m
-            errors[i] = np.abs(rest[0] - rest[1]) / (2 * m)
+            values[i] = (values[i] + rest[0]) / m
+            errors[i] = standard_error(rest[1], m)
             tell((i + 1) / n)
         return values, sampled_pairs(METHOD, sampled, n * m, errors)
