@@ -9,7 +9,7 @@ import pandas as pd
 from . import links
 from .accounts import Account
 from .additive_pairs import shares_of_sum
-from .orders import REPEATS, TWICE_EVERY, draw_places, first_state, standard_error
+from .orders import FAR, REPEATS, TWICE_EVERY, draw_places, first_state, standard_error
 from .sampling_words import sampled_pairs
 from .values import Attributions, Floats, Tell
 
@@ -62,7 +62,9 @@ class AdditivePart:
             rest = np.zeros((REPEATS, p, k))
             for b in range(m):  # one after another: a row of 20,000 features takes its time
                 place = places[: 1 if b % TWICE_EVERY else 2, b]
-                sampled += shares_of_sum(self._link, mine[i] - theirs[b], starts[b], place, values[i], rest)
+                moves = (mine[i] - theirs[b])[None]
+                factors = np.exp(np.minimum(moves, FAR)) if self._link == links.SOFTMAX else moves
+                sampled += shares_of_sum(self._link, moves, factors, starts[b], place, values[i], rest)
                 done += 1
                 tell(done / (n * m))
             values[i] = (values[i] + rest[0]) / m

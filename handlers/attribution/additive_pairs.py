@@ -24,30 +24,33 @@ def _exact(link: int, moves: Floats, start: Floats, players: Integers, out: Floa
             out[players[q], c] += shares[q, c]
 
 
-@compiled("i8(i8, f8[:,::1], f8[::1], f8[:,:], f8[:,::1], f8[:,:,::1])")
-def shares_of_sum(link: int, moves: Floats, start: Floats, places: Floats, out: Floats, remainder: Floats) -> int:
+@compiled("i8(i8, f8[:,:,::1], f8[:,:,::1], f8[::1], f8[:,:], f8[:,::1], f8[:,:,::1])")
+def shares_of_sum(
+    link: int, moves: Floats, factors: Floats, start: Floats, places: Floats, out: Floats, remainder: Floats
+) -> int:
     """Adds one pair's shares to `out` (p, K) and, where they are sampled, to `remainder` (see settle).
 
-    `moves` (p, K): the sample's terms less the background row's; `places` (1 or 2, p). Returns 1 if sampled.
+    `moves` (1, p, K): the sample's terms less the background row's, `factors` as in orders; `places` (1 or 2, p).
+    Returns 1 if sampled.
     """
-    p, k = moves.shape
+    p, k = out.shape
     players, count = np.empty(p, np.int64), 0
     for f in range(p):
         for c in range(k):
-            if moves[f, c] != 0.0:
+            if moves[0, f, c] != 0.0:
                 players[count] = f
                 count += 1
                 break
     players = players[:count]
     if count <= LIMIT:
         if count:
-            _exact(link, moves, start, players, out)
+            _exact(link, moves[0], start, players, out)
         return 0
     # A term moves the margins alike in every order: carrying it by a slope would take no noise away.
     order, nothing = np.empty(count, np.int64), np.empty((0, 0))
     drawn = np.empty((2, p, k))
     for r in range(len(places)):
         sort_by_place(players, np.ascontiguousarray(places[r]), order)
-        remainder_of_order(link, start, order, moves, moves, nothing, drawn[r])
+        remainder_of_order(link, start, order, moves, factors, nothing, drawn[r])
     settle(players, drawn, len(places) == 2, remainder)
     return 1

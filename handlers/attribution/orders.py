@@ -19,7 +19,7 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 #: Draws for a pair of rows: the second for every fourth background row only, where it tells the standard error.
 REPEATS, TWICE_EVERY = 2, 4
 #: A move of a margin that is no factor any more.
-_FAR = 30.0
+FAR = 30.0
 
 
 @compiled("u8(u8[::1])")
@@ -88,8 +88,8 @@ def sort_by_place(players: Integers, place: Floats, out: Integers) -> None:
 def _walk(link: int, start: Floats, order: Integers, step: int, moves: Floats, factors: Floats, out: Floats) -> None:
     """Adds to `out` (count, K) how much the answers change as the margins take their `moves` (p, K) in this order.
 
-    `step` −1: from the last to the first. `factors` (count, K), for the softmax alone: e to the power of the moves;
-    multiplying is quicker, and every now and then the answers are reckoned anew.
+    `step` −1: from the last to the first. `factors` (p, K), for the softmax alone: e to the power of the moves (at
+    most FAR); multiplying is quicker, and every now and then the answers are reckoned anew.
     """
     count, k = out.shape
     margin, before, after = start.copy(), np.empty(k), np.empty(k)
@@ -100,9 +100,9 @@ def _walk(link: int, start: Floats, order: Integers, step: int, moves: Floats, f
         for c in range(k):
             move = moves[order[at], c]
             margin[c] += move
-            anew = anew or abs(move) > _FAR
+            anew = anew or abs(move) > FAR
             if not anew:
-                after[c] = before[c] * factors[at, c]
+                after[c] = before[c] * factors[order[at], c]
                 total += after[c]
         if anew:
             answer_into(link, margin, after)
@@ -113,31 +113,24 @@ def _walk(link: int, start: Floats, order: Integers, step: int, moves: Floats, f
             before[c] = after[c]
 
 
-@compiled("void(i8, f8[::1], i8[::1], f8[:,::1], f8[:,::1], f8[:,::1], f8[:,::1])")
+@compiled("void(i8, f8[::1], i8[::1], f8[:,:,::1], f8[:,:,::1], f8[:,::1], f8[:,::1])")
 def remainder_of_order(
-    link: int, start: Floats, order: Integers, forth: Floats, back: Floats, slope: Floats, out: Floats
+    link: int, start: Floats, order: Integers, moves: Floats, factors: Floats, slope: Floats, out: Floats
 ) -> None:
     """Writes to `out` (p, K) what shares that were carried by `slope` leave out, from one order, there and back.
 
-    `forth` and `back` (p, K): the margins' moves along the order and backwards along it. What is written is right on
-    average whatever the slope (K, K) is; the closer it is to the link's, the less the noise. An empty one: nothing
-    was carried, and all is written.
+    `moves` (1 or 2, p, K): the margins' along the order and backwards along it, if they differ; `factors` are theirs,
+    see _walk. What is written is right on average whatever the slope (K, K) is; the closer it is to the link's, the
+    less the noise. An empty one: nothing was carried, and all is written.
     """
-    count, k = len(order), len(start)
-    changes, ahead, behind = np.zeros((count, k)), np.ones((count, k)), np.ones((count, k))
-    for q in range(count if link == 2 else 0):
-        for c in range(k):
-            there, here = forth[order[q], c], back[order[q], c]
-            if there != 0.0:
-                ahead[q, c] = np.exp(min(there, _FAR))
-            if here != 0.0:
-                behind[q, c] = ahead[q, c] if here == there else np.exp(min(here, _FAR))
-    _walk(link, start, order, 1, forth, ahead, changes)
-    _walk(link, start, order, -1, back, behind, changes)
+    count, k, last = len(order), len(start), len(moves) - 1
+    changes = np.zeros((count, k))
+    _walk(link, start, order, 1, moves[0], factors[0], changes)
+    _walk(link, start, order, -1, moves[last], factors[last], changes)
     for q in range(count):
         f = order[q]
         for j in range(len(slope)):
-            move = forth[f, j] + back[f, j]
+            move = moves[0, f, j] + moves[last, f, j]
             if move != 0.0:
                 for c in range(k):
                     changes[q, c] -= slope[c, j] * move

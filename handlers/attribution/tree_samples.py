@@ -10,7 +10,7 @@ import numpy as np
 from .compiled import compiled
 from .enumeration import LIMIT, answer_table, shares_of_table, sum_over_subsets
 from .links import mean_slope
-from .orders import TWICE_EVERY, Integers, remainder_of_order, settle, sort_by_place
+from .orders import FAR, TWICE_EVERY, Integers, remainder_of_order, settle, sort_by_place
 from .packed_trees import Array
 from .tree_pairs import ROOM, add_moves, add_shares, add_to_table, part_ways
 from .tree_routes import TREES
@@ -129,8 +129,13 @@ def _sampled(
                     ways[way, f, c] = 0.0
             for a in range(len(active)):
                 add_moves(value, small, active[a, 0], active[a, 1], room[2], span, place, ways[way])
-        remainder_of_order(link, start, order, ways[0], ways[1], slope, ways[2 + r])
-    settle(players, ways[2:], twice, out)
+        for way in range(2 if link == 2 else 0):
+            for q in range(count):
+                for c in range(k):
+                    move = ways[way, players[q], c]
+                    ways[4 + way, players[q], c] = np.exp(min(move, FAR)) if move != 0.0 else 1.0
+        remainder_of_order(link, start, order, ways[:2], ways[4:], slope, ways[2 + r])
+    settle(players, ways[2:4], twice, out)
 
 
 @compiled(
@@ -158,7 +163,7 @@ def shares_of_sample(
     small, every = np.zeros((len(mine), 3), np.int32), np.zeros((len(trees[3]), 2), np.int64)
     seen, found, number = np.zeros(p, np.int8), np.zeros(p + 1, np.int64), np.zeros(p, np.int64)
     table, slope = np.zeros((k, (1 << LIMIT) if link else 1)), np.zeros((k, k))
-    shares, ways = np.zeros((p, k)), np.zeros((4, p, k))
+    shares, ways = np.zeros((p, k)), np.zeros((6, p, k))
     value, beyond = trees[2], 0
     for b in range(len(theirs)):
         active = every[: _parting(trees, mine, theirs[b], room, small, every, seen, found)]
