@@ -48,11 +48,12 @@ def draw_places(state: np.ndarray[Any, np.dtype[np.uint64]], out: Floats) -> Non
     for f in range(p):
         for b in range(m):
             strata[b] = b
-        for b in range(m - 1, 0, -1):
-            other = np.int64(_uniform(state) * (b + 1))
-            strata[b], strata[other] = strata[other], strata[b]
-        for b in range(m):
-            out[0, b, f] = (strata[b] + _uniform(state)) / m
+        for b in range(m - 1, -1, -1):  # one draw tells both the stretch and the place in it
+            drawn = _draw(state)
+            other = np.int64((np.uint64(drawn) >> np.uint64(32)) * np.uint64(b + 1) >> np.uint64(32))
+            stretch = strata[other]
+            strata[other] = strata[b]
+            out[0, b, f] = (stretch + np.float64(np.uint64(drawn) & np.uint64(0xFFFFFFFF)) / 4294967296.0) / m
     for b in range(0, m, TWICE_EVERY):
         for f in range(p):
             out[1, b, f] = _uniform(state)
