@@ -40,8 +40,8 @@ def run(request: ExplanationRequested, inputs: Inputs, out: Outputs, report: Rep
     Same request, data and model: same numbers.
 
     Raises:
-        JobRefused: it cannot be explained as asked (see `checks`, `samples`, `handlers.anatomy.model`), was stopped
-            before there was anything to show, or its files hold rows that nobody asked for (`row_in_artifact`).
+        JobRefused: it cannot be explained as asked (see `checks`, `samples`, `handlers.anatomy.model`), takes longer
+            than it may (`timed_out`), or its files hold rows that nobody asked for (`row_in_artifact`).
     """
     clock = Clock()
     model, dataset = asked_model(request, inputs)
@@ -55,7 +55,7 @@ def run(request: ExplanationRequested, inputs: Inputs, out: Outputs, report: Rep
     table = ground.table(part.features, chosen.rows)
     with clock("explain"):
         findings = _found(request, ground, part, table, Stretch(report, 8, 85))
-    work = _Work(request, ground, chosen, findings, table.iloc[: findings.n_samples])
+    work = _Work(request, ground, chosen, findings, table)
     with clock("rank"):
         report(85, "Ranking the features")
         ranking, pairs = work.ranked()

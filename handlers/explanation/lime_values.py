@@ -21,8 +21,7 @@ from .findings import Findings
 from .lime_bins import Binning, Bins
 from .lime_neighbours import Neighbours, neighbours
 from .lime_ridge import LocalModel, fit_of, local_model, screened, weights
-from .progress import Stopped, Stretch
-from .shap_values import refuse_nothing
+from .progress import Stretch
 
 #: As `lime` has it.
 N_NEIGHBOURS = 5000
@@ -49,38 +48,31 @@ def lime_values(part: Part, X: pd.DataFrame, training: pd.DataFrame, seed: int, 
     """Explains the n rows of `X` in the surroundings that `training` (m, p) tells of.
 
     Raises:
-        JobRefused: it was stopped before the first sample was done.
+        JobRefused: `timed_out`.
     """
     done: list[_Local] = []
-    warnings = []
     binning = Binning(training)
     samples, predictions = binning.of(X), part.answers(X)
-    try:
-        drawn = _drawn(part, training, binning.of(training), seed, stretch.part(0, _ANSWERED))
-        solving = stretch.part(_ANSWERED, 1)
-        step = max(1, _MOST_CELLS // (N_NEIGHBOURS * (1 + predictions.shape[1])))
-        # Many small systems: threads would wait for each other longer than they reckon.
-        with threadpool_limits(1, user_api="blas"):
-            for begin in range(0, len(X), step):
-                some = slice(begin, begin + step)
-                for local in _explained(drawn, samples[some], predictions[some]):
-                    done.append(local)
-                    solving.tell(len(done) / len(X), f"Explained {len(done)} of {len(X)} samples")
-    except Stopped:
-        refuse_nothing(len(done))
-        if len(done) < len(X):
-            warnings.append(f"The explanation was stopped after {len(done)} of {len(X)} samples")
+    drawn = _drawn(part, training, binning.of(training), seed, stretch.part(0, _ANSWERED))
+    solving = stretch.part(_ANSWERED, 1)
+    step = max(1, _MOST_CELLS // (N_NEIGHBOURS * (1 + predictions.shape[1])))
+    # Many small systems: threads would wait for each other longer than they reckon.
+    with threadpool_limits(1, user_api="blas"):
+        for begin in range(0, len(X), step):
+            some = slice(begin, begin + step)
+            for local in _explained(drawn, samples[some], predictions[some]):
+                done.append(local)
+                solving.tell(len(done) / len(X), f"Explained {len(done)} of {len(X)} samples")
     return Findings(
         features=part.features,
         values=np.stack([local.values for local in done]),
         base=np.stack([local.base for local in done]),
-        predictions=predictions[: len(done)],
+        predictions=predictions,
         explainer=f"LIME: ridge regression on {N_NEIGHBOURS:,} neighbours, weighted, mean of {N_DRAWS} draws",
         exactness="approximate: see local_fit and stability",
         n_background=len(training),
         local_fits=np.stack([local.fit for local in done]),
         stabilities=np.array([local.stability for local in done]),
-        warnings=warnings,
     )
 
 

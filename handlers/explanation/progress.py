@@ -1,12 +1,9 @@
-"""How far an explanation is, told as a share of a stretch of the job; and the soft stop."""
+"""How far an explanation is, told as a share of a stretch of the job; and its end when its time is up."""
 
 import time
 
-from handlers.contract import Report
-
-
-class Stopped(Exception):
-    """A soft stop was asked for in the midst of something."""
+from events.errors import ReasonCode
+from handlers.contract import JobRefused, Report
 
 
 class Stretch:
@@ -20,14 +17,17 @@ class Stretch:
         """`share` of the stretch is done, 0 to 1.
 
         Raises:
-            Stopped: on the first word after a soft stop was asked for.
+            JobRefused: `timed_out`, on the first word after a stop was asked for: half an explanation is none.
         """
         share = min(1.0, max(0.0, share))
         passed = time.monotonic() - self._begun
         eta = passed * (1 - share) / share if share else None
         self._report(self._begin + (self._end - self._begin) * share, message, eta_s=eta)
         if self._report.should_stop():
-            raise Stopped
+            raise JobRefused(
+                ReasonCode.TIMED_OUT,
+                "the explanation was stopped before it was done: allow more timeout_s, or ask for fewer samples",
+            )
 
     def part(self, begin: float, end: float) -> "Stretch":
         """A stretch of this one, between two shares of it."""

@@ -50,7 +50,10 @@ def outputs_of(problem: Problem) -> list[str]:
 
 
 def explained_samples(findings: Findings, rows: Indices, classes: Sequence[str | None]) -> list[ExplainedSample]:
-    """Every sample, told for the class that the model finds likeliest, with its largest contributions."""
+    """Every sample, told for the class that the model finds likeliest, with its largest contributions.
+
+    These have three digits: an event goes to many, and a contribution of a linear model is its cell in another unit.
+    """
     told = findings.told
     values, base = findings.of_told(findings.values), findings.of_told(findings.base)
     predictions = findings.of_told(findings.predictions)
@@ -65,11 +68,15 @@ def explained_samples(findings: Findings, rows: Indices, classes: Sequence[str |
                 class_name=classes[told[place]],
                 prediction=float(predictions[place]),
                 base_value=float(base[place]),
-                contributions={findings.features[at]: float(own[at]) for at in largest if own[at] != 0},
+                contributions={findings.features[at]: _short_number(own[at]) for at in largest if own[at] != 0},
                 local_fit=None if fits is None or np.isnan(fits[place]) else float(fits[place]),
             )
         )
     return samples
+
+
+def _short_number(value: float) -> float:
+    return float(f"{value:.3g}")
 
 
 def facts_of(told: Told) -> ExplanationFacts:

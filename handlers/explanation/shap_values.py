@@ -3,34 +3,26 @@
 import numpy as np
 import pandas as pd
 
-from events.errors import ReasonCode
 from handlers.attribution import accounts
 from handlers.attribution.values import Attributions, Part
-from handlers.contract import JobRefused
 
 from .findings import Findings
-from .progress import Stopped, Stretch
+from .progress import Stretch
 
-#: Samples at a time: after each block a stopped job has something to show.
+#: Samples at a time: memory does not grow with more of them.
 _BLOCK = 50
 
 
 def shap_values(part: Part, X: pd.DataFrame, background: pd.DataFrame, seed: int, stretch: Stretch) -> Findings:
-    """Explains the n rows of `X` against the rows of `background`, or as many as were done when a stop was asked for.
+    """Explains the n rows of `X` against the rows of `background`.
 
     Raises:
-        JobRefused: it was stopped before the first block was done.
+        JobRefused: `timed_out`.
     """
     blocks: list[Attributions] = []
-    warnings = []
-    try:
-        for begin in range(0, len(X), _BLOCK):
-            rows = X.iloc[begin : begin + _BLOCK].reset_index(drop=True)
-            blocks.append(_block(part, rows, background, seed, stretch, begin, len(X)))
-    except Stopped:
-        n_done = sum(len(block.values) for block in blocks)
-        refuse_nothing(n_done)
-        warnings.append(f"The explanation was stopped after {n_done} of {len(X)} samples")
+    for begin in range(0, len(X), _BLOCK):
+        rows = X.iloc[begin : begin + _BLOCK].reset_index(drop=True)
+        blocks.append(_block(part, rows, background, seed, stretch, begin, len(X)))
     told = accounts.of_blocks([block.accounts for block in blocks], [len(block.values) for block in blocks])
     return Findings(
         features=part.features,
@@ -41,14 +33,7 @@ def shap_values(part: Part, X: pd.DataFrame, background: pd.DataFrame, seed: int
         exactness=accounts.exactness(told),
         n_background=len(background),
         additivity_error=max(block.additivity_error() for block in blocks),
-        warnings=warnings,
     )
-
-
-def refuse_nothing(n_done: int) -> None:
-    """Raises where a stopped explanation has no sample to show."""
-    if not n_done:
-        raise JobRefused(ReasonCode.TIMED_OUT, "the explanation was stopped before its first samples were done")
 
 
 def _block(

@@ -165,14 +165,13 @@ def test_progress_is_told_block_by_block(tmp_path: Path, monkeypatch: pytest.Mon
     assert done.reports.etas
 
 
-def test_a_soft_stop_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_ends_it_at_its_next_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shap_values, "_BLOCK", 10)
-    done = explain(cohort(300), tmp_path / "some", monkeypatch, num_samples=40, reports=Reports(stop_after=7))
-    assert done.facts.n_samples == 20
-    assert len(done.values()) == 20
-    assert "The explanation was stopped after 20 of 40 samples" in done.facts.warnings
-    with pytest.raises(JobRefused, match="stopped before its first samples"):
-        explain(cohort(300), tmp_path / "none", monkeypatch, num_samples=40, reports=Reports(stop_after=3))
+    reports = Reports(stop_after=7)
+    with pytest.raises(JobRefused, match="allow more timeout_s") as refused:
+        explain(cohort(300), tmp_path, monkeypatch, num_samples=40, reports=reports)
+    assert refused.value.reason == ReasonCode.TIMED_OUT
+    assert len(reports.told) <= 8
 
 
 def telling() -> pd.DataFrame:
