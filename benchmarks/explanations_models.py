@@ -11,8 +11,11 @@ from sklearn.datasets import make_classification, make_regression
 
 from handlers.attribution.additive import AdditivePart
 from handlers.attribution.links import IDENTITY, SOFTMAX
+from handlers.attribution.sums import Sum
 from handlers.attribution.tree_shap import TreesPart, read_trees
 from handlers.attribution.values import Floats, Part
+
+from .explanations_networks import ARCHITECTURES, Blend, Net
 
 Array = np.ndarray[Any, Any]
 Answer = Callable[[Array], Array]
@@ -76,7 +79,7 @@ def linear(problem: str, trees: int) -> Any:
     return Ridge() if problem == "regression" else LogisticRegression(C=0.1)
 
 
-#: What is measured: a maker by name. Networks and ensembles, which `part_of` opens, can be added here.
+#: What is measured: a maker by name.
 EXACTNESS: dict[str, Callable[[str, int], Any]] = {
     "LightGBM": lightgbm,
     "XGBoost": xgboost,
@@ -84,10 +87,16 @@ EXACTNESS: dict[str, Callable[[str, int], Any]] = {
     "RandomForest": random_forest,
     "ExtraTrees": extra_trees,
     "linear": linear,
+    **{name: Net.maker(name) for name in ARCHITECTURES},
+    "ensemble": lambda problem, trees: Blend(lightgbm(problem, trees), Net(problem, "rnn")),
 }
 
 
 def part_of_model(model: Any, names: list[str]) -> Part:
+    if isinstance(model, Net):
+        return model.part(names)
+    if isinstance(model, Blend):
+        return Sum(names, [part_of_model(one, names) for one in model.members], [0.5, 0.5])
     if not hasattr(model, "coef_"):
         return TreesPart(names, read_trees(model), lambda X: X.to_numpy(), np.arange(len(names)))
     weights = np.atleast_2d(model.coef_).T

@@ -63,8 +63,8 @@ class SmoothPart:
                 values, base, predictions, [Account("all subsets of the features", "exact to single precision")]
             )
         choice = self._choice(mine, theirs, tell)
-        if choice.by_gradients:
-            return self._by_gradients(mine, choice, predictions, tell)
+        if choice.by_gradients and (found := self._by_gradients(mine, choice, predictions, tell)):
+            return found
         sampled = sampled_values(game, predictions, base, tell, seed, self._pairs(len(mine)))
         return Attributions(
             sampled.values,
@@ -73,10 +73,16 @@ class SmoothPart:
             [sampled.account(METHOD, f"expected gradients are off by {choice.off:.1g}")],
         )
 
-    def _by_gradients(self, mine: Singles, choice: "_Choice", predictions: Floats, tell: Tell) -> Attributions:
+    def _by_gradients(self, mine: Singles, choice: "_Choice", predictions: Floats, tell: Tell) -> Attributions | None:
+        """None where the lines of these very samples do not add up."""
         found = gradients(self.function, mine, choice.lines, tell, self.rows_at_once)
+        if found.missed > _TRUSTED:
+            return None
         base = self._ask(choice.lines).mean(axis=0)
-        told = f"along lines from {len(choice.lines)} background rows; {choice.told}"
+        told = (
+            f"along lines from {len(choice.lines)} background rows, which add up to within {_TRUSTED:.0%} of the "
+            f"answers' spread (root mean square, checked; the rest is shared out); {choice.told}"
+        )
         return Attributions(self._by_owner(found.values), base, predictions, [Account("expected gradients", told)])
 
     def _choice(self, mine: Singles, theirs: Singles, tell: Tell) -> "_Choice":

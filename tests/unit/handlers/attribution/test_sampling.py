@@ -170,6 +170,18 @@ def test_what_is_measured_to_be_closer_is_taken(f: Callable[[Any], Any], method:
     assert "off" in found.exactness
 
 
+def test_gradients_that_do_not_add_up_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.attribution.smooth._MEASURING", 0)  # nothing is measured: as of a costly network
+
+    def steps(Z: torch.Tensor) -> torch.Tensor:
+        said = (torch.round(4 * Z.mean(dim=1, keepdim=True)) / 4 + 0.5).clamp(0, 1) + 0 * Z.sum(dim=1, keepdim=True)
+        return torch.cat([said, 1 - said], dim=1)
+
+    X, B = (pd.DataFrame(numbers(n, 40, seed), columns=[f"g{i}" for i in range(40)]) for n, seed in ((4, 0), (20, 1)))
+    assert "permutation" in network(steps).attributions(X, B, tell, 0).method
+    assert network(linear).attributions(X, B, tell, 0).method == "expected gradients"
+
+
 def test_it_can_be_stopped() -> None:
     class Stop(Exception): ...
 
