@@ -107,8 +107,9 @@ class Deletion:
             return await tombstones.end(self._store, _deleted(asked, request, going))
         except StoreDamaged:
             # It waits among the dead letters for a repair; until then the models are there as before.
-            for model_id in marked:
+            for model_id in {*marked, asked.key}:  # the latter may be marked by who died with this request before
                 await tombstones.take_down(self._store, model_id, name)
+            await self._store.delete(tombstones.request_key(name))  # who is sent back from there begins anew
             raise
 
     async def _end_users(
