@@ -78,7 +78,8 @@ async def end(store: Store, request: Identified, model_id: str, asked: Identifie
         completed_at=datetime.now(UTC),
         error=Failure.of(
             ReasonCode.MODEL_DELETED,
-            f"model {model_id}, which this job works with, is deleted, as {by} asked: ask again with another one",
+            f"model {model_id}, which this job works with, was to be deleted, as {by} asked: "
+            "ask again with another one",
         ),
     )
     told = event_about(request, fact, _event_id(asked, request.key))
