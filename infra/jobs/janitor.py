@@ -1,8 +1,8 @@
 """What no job needs any more goes out of the store: files of attempts that did not win, and old checkpoints.
 
 The life of a job clears up behind itself; this finds what was left by workers that died or came back too late.
-Two listings tell nearly all. It goes from jobs to models and never the other way: while a job has no end, every
-file of every attempt may still be the one that counts. Any number of workers may do this at once.
+Three listings tell nearly all. It goes from jobs to models and explanations and never the other way: while a job has no
+end, every file of every attempt may still be the one that counts. Any number of workers may do this at once.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from events.identifiers import model_id_of
+from events.identifiers import explanation_id_of, model_id_of
 
 from . import tombstones
 from .damage import StoreDamaged
@@ -70,10 +70,11 @@ async def sweep(store: Store) -> Swept:
 
 async def find(store: Readable) -> Litter:
     """What is left over."""
-    # In this order: the job of every model that is in the first list is in the second.
+    # In this order: the job of everything that is in the first two lists is in the last.
     models = await store.list("models")
+    explanations = await store.list("explanations")
     jobs = await store.list("jobs")
-    seen = await asyncio.to_thread(_look, jobs, models)
+    seen = await asyncio.to_thread(_look, jobs, models, explanations)
     attempts, saves = await _lost_attempts(store, seen.doubtful), await _lost_saves(store, seen.old_saves)
     return Litter(attempts, [*seen.checkpoints, *saves], await _deleted(store, models), seen.unknown)
 
@@ -86,14 +87,16 @@ class _Job:
 
 
 @dataclass(slots=True)
-class _Model:
+class _Made:
+    """A model, or an explanation."""
+
     completed: bool = False
     attempts: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What two listings tell. Of the folders in `doubtful` and `old_saves`, by job, one may be what counts."""
+    """What the listings tell. Of the folders in `doubtful` and `old_saves`, by job, one may be what counts."""
 
     checkpoints: list[str] = field(default_factory=list)
     doubtful: dict[str, list[str]] = field(default_factory=dict)
@@ -101,10 +104,10 @@ class _Seen:
     unknown: list[str] = field(default_factory=list)
 
 
-def _look(job_keys: Iterable[str], model_keys: Iterable[str]) -> _Seen:
-    seen, models = _Seen(), _models(model_keys)
+def _look(job_keys: Iterable[str], model_keys: Iterable[str], explanation_keys: Iterable[str]) -> _Seen:
+    seen, models, explanations = _Seen(), _made(model_keys), _made(explanation_keys)
     for job_id, job in _jobs(job_keys).items():
-        model = models.pop(model_id_of(job_id), _Model())
+        model = models.pop(model_id_of(job_id), _Made())
         folder = f"jobs/{job_id}/checkpoints"
         if not job.ended:
             # A save of the attempt at work may be on its way: its folder is there before anything points to it.
@@ -116,6 +119,9 @@ def _look(job_keys: Iterable[str], model_keys: Iterable[str]) -> _Seen:
         # A model that was told of has files: where those of one attempt are all there is, they are what counts.
         if model.attempts and not (model.completed and len(model.attempts) == 1):
             seen.doubtful[job_id] = sorted(model.attempts)
+        # Beside an explanation nothing says whether it was told of: the end is read.
+        if explanation := explanations.get(explanation_id_of(job_id)):
+            seen.doubtful[job_id] = sorted({*seen.doubtful.get(job_id, ()), *explanation.attempts})
     seen.unknown.extend(sorted(models))
     return seen
 
@@ -135,16 +141,16 @@ def _jobs(keys: Iterable[str]) -> dict[str, _Job]:
     return found
 
 
-def _models(keys: Iterable[str]) -> dict[str, _Model]:
-    found: dict[str, _Model] = defaultdict(_Model)
+def _made(keys: Iterable[str]) -> dict[str, _Made]:
+    found: dict[str, _Made] = defaultdict(_Made)
     for key in keys:
-        _, model_id, *rest = key.split("/")
-        model = found[model_id]
+        top, made_id, *rest = key.split("/")
+        made = found[made_id]
         match rest:
             case ["record.json"]:
-                model.completed = True
+                made.completed = True
             case [attempt, _, *_] if attempt.startswith("attempt-"):
-                model.attempts.add(f"models/{model_id}/{attempt}")
+                made.attempts.add(f"{top}/{made_id}/{attempt}")
     return found
 
 

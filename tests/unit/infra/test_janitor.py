@@ -123,7 +123,7 @@ async def test_models_of_no_job_are_told_of_and_left_alone(store):
     assert (await find(store)).unknown == ["from-elsewhere", "stray"]
 
 
-async def test_what_is_in_order_costs_two_listings(store):
+async def test_what_is_in_order_costs_listings_alone(store):
     for number in range(30):
         await completed(store, f"job-{number}", attempts=1, winner=1)
         await started(store, f"running-{number}")
