@@ -1,6 +1,7 @@
 """Explanations that are there already: the same model, rows and method are not explained twice.
 
-models/<model_id>/explanations/<key>.json   what was told of one; the key follows from all that decides it
+models/<model_id>/explanations/<key>.json   what was told of the latest; the key follows from all that decides it
+models/<model_id>/explanations/made/<explanation_id>.json   where the files of each lie, to be removed with the model
 """
 
 import json
@@ -14,6 +15,7 @@ from events.outcomes import JobCompleted
 from events.requests import ExplanationRequested, JobRequested
 from events.vocabulary import content_hash
 
+from . import tombstones
 from .arbiter import Outcome
 from .loans import Loans
 from .ports import Store
@@ -52,15 +54,28 @@ async def recall(store: Store, request: JobRequested, loans: Loans) -> Known | N
 
 
 async def remember(store: Store, outcome: Outcome) -> None:
-    """Writes down what a decided end tells of an explanation that this very job has made, if it has."""
+    """Writes down what a decided end tells of an explanation that this very job has made, if it has.
+
+    One whose model was deleted since is told again, and its files do not stay.
+    """
     told = {recorded.event.name: recorded.event.data for recorded in outcome.events}
     if _COMPLETED not in told:
         return
     made = ExplanationCompleted.model_validate(told[_COMPLETED])
-    if made.asked_sha256 and made.explanation_id in made.artifacts_path.split("/"):
+    if not (made.asked_sha256 and made.explanation_id in made.artifacts_path.split("/")):
+        return
+    if await tombstones.ended_as(store, made.model_id) is None:
         summary = JobCompleted.model_validate(told[_DONE]).summary
         record = json.dumps({"summary": summary, "explanation": told[_COMPLETED]})
+        files = json.dumps({"explanation": {"artifacts_path": made.artifacts_path}})
+        await store.put(_place(made.model_id, f"made/{made.explanation_id}"), files.encode())
         await store.put(_place(made.model_id, made.asked_sha256), record.encode())
+        if await tombstones.ended_as(store, made.model_id) is None:
+            return
+    # It went before its explanation could be written down, or in this moment: whoever removed it knew nothing of this.
+    await store.delete_all(made.artifacts_path)
+    await store.delete(_place(made.model_id, f"made/{made.explanation_id}"))
+    await store.delete(_place(made.model_id, made.asked_sha256))
 
 
 def asked_sha256(request: ExplanationRequested, loans: Loans) -> str:

@@ -17,7 +17,7 @@ from events.topics import JobKind
 from events.vocabulary import Identified, validate
 from handlers.registry import HandlerSpec
 
-from . import arbiter, cancellation, claims, endings, explained, known_models, uses
+from . import arbiter, cancellation, claims, endings, explained, known_models, remembering, uses
 from .arbiter import Outcome
 from .attempts import Attempts
 from .claims import Ownership
@@ -141,8 +141,7 @@ class Lifecycle:
             await self._tell(job, outcome, again=True)
 
     async def _tell(self, job: Job, outcome: Outcome, *, again: bool = False) -> None:
-        await known_models.remember(self._store, outcome)
-        await explained.remember(self._store, outcome)
+        await remembering.remember(self._store, outcome)
         await job.lease.held()
         epoch = job.delivery.epoch
         await shielded(arbiter.tell(self._store, self._tools.outcomes, outcome, epoch=epoch, again=again))

@@ -15,7 +15,7 @@ import structlog
 from events.envelope import CloudEvent
 from events.topics import Topic
 
-from . import arbiter, known_models, tombstones
+from . import arbiter, remembering, tombstones
 from .catalogue import Manifest
 from .damage import StoreDamaged
 from .ports import Outcomes, Store
@@ -131,7 +131,7 @@ async def _is_lost(claim: Mapping[str, Any], left: Log) -> bool:
 
 async def _tell_again(store: Store, outcomes: Outcomes, job_id: str, epoch: str) -> None:
     if (outcome := await arbiter.find(store, job_id)) is not None:
-        await known_models.remember(store, outcome)
+        await remembering.remember(store, outcome)
         await arbiter.tell(store, outcomes, outcome, epoch=epoch, again=True)
 
 

@@ -8,7 +8,10 @@ A tombstone counts from the moment that it stands until its request has ended wi
 of an outcome makes all tombstones of a request final, or takes all of them down; what is left of those is tidied away.
 """
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -23,6 +26,8 @@ from .damage import readable
 from .ports import Store
 
 _REMEDY = "remove it, then delete the model again"
+#: Where the files of an explanation lie; what else a damaged record may name is not touched.
+_EXPLANATION = re.compile(r"explanations/[^/]+/attempt-\d+")
 
 
 class Readable(Protocol):
@@ -139,14 +144,17 @@ async def ended_as(store: Readable, model_id: str) -> Ending | None:
 
 
 async def remove_files(store: Store, model_id: str) -> int:
-    """Everything of a model except for its tombstones; how many keys went."""
+    """Everything of a model except for its tombstones, and the files of its explanations; how many keys went."""
     keys = [key for key in await store.list(f"models/{model_id}") if not is_tombstone(key)]
+    explanations = 0
+    for folder in await _explanations(store, keys):  # before what names them
+        explanations += await store.delete_all(folder)
     for part in sorted({"/".join(key.split("/")[:3]) for key in keys}):
         if part in keys:
             await store.delete(part)
         else:
             await store.delete_all(part)
-    return len(keys)
+    return len(keys) + explanations
 
 
 def is_tombstone(key: str) -> bool:
@@ -167,6 +175,18 @@ def request_key(request: str) -> str:
 
 def outcome_key(request: str) -> str:
     return f"deletions/{request}/outcome.json"
+
+
+async def _explanations(store: Readable, keys: Iterable[str]) -> list[str]:
+    """The folders with the files of those explanations that are written down at `keys`."""
+    found: set[str] = set()
+    for key in keys:
+        if key.split("/")[2] == "explanations":
+            with suppress(ValueError, LookupError, TypeError):  # one that cannot be read holds up no removal
+                folder = json.loads(await store.get(key) or b"{}")["explanation"]["artifacts_path"]
+                if _EXPLANATION.fullmatch(folder):
+                    found.add(folder)
+    return sorted(found)
 
 
 def _order(stands: Standing) -> tuple[Any, ...]:
