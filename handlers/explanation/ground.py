@@ -1,7 +1,7 @@
 """What a model was made from, read again: its dataset, its target and features, and the rows it was trained on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ class Ground:
     frame: pd.DataFrame
     problem: Problem
     parts: Split
-    warnings: list[str] = field(default_factory=list)
 
     def table(self, features: Sequence[str], rows: Indices) -> pd.DataFrame:
         """(n, p): the cells of `features` in these rows of the file, numbered anew.
@@ -70,10 +69,13 @@ def read_again(model: ModelFiles, models: Mapping[str, ModelFiles], dataset: Dat
     problem = problem_in(frame, request, dataset)
     parts = problem.split()
     recorded = model.facts.get("split_id")
-    warnings = []
     if recorded and recorded != parts.split_id:
-        warnings.append("The rows are dealt out otherwise than when the model was trained: it may know some of them")
-    return Ground(frame, problem, parts, warnings)
+        raise JobRefused(
+            ReasonCode.DATASET_CHANGED,
+            f"the rows of dataset {dataset.dataset_id} are dealt out otherwise than when the model was trained, so the "
+            "data are others: train a model on what they are now, and explain that one",
+        )
+    return Ground(frame, problem, parts)
 
 
 def _training(model: ModelFiles, models: Mapping[str, ModelFiles]) -> dict[str, Any]:

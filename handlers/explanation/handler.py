@@ -158,7 +158,6 @@ class _Work:
                 samples=samples,
                 visualizations=visualizations,
                 warnings=[
-                    *self.ground.warnings,
                     *self.chosen.warnings,
                     *findings.warnings,
                     *about_answers(findings),

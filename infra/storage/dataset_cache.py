@@ -62,7 +62,7 @@ class DatasetCache:
 
     def _fetch(self, uri: str, sha256: str) -> Path:
         path = self._root / sha256
-        if _is_there(path):
+        if _is_there(path) and _still_has(path, sha256):
             return path
         if self._copy(uri).sha256 != sha256:
             raise OmniScopeError(
@@ -98,6 +98,15 @@ def _is_there(copy: Path) -> bool:
     return True
 
 
+def _still_has(copy: Path, sha256: str) -> bool:
+    """Whether the copy still is what its name says: a disk can fail, and a hand can slip. If not, it is made anew."""
+    try:
+        with copy.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        return False
+
+
 @contextmanager
 def _incoming(root: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """A new file and its name for now. It is locked, so that everybody can tell it from a dead writer's."""
@@ -112,7 +121,7 @@ def _incoming(root: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def _write(file: BinaryIO, chunks: Iterable[bytes]) -> tuple[str, int]:
-    """(SHA-256, size) of what is now on the disk: what bears its hash as a name is never looked at again."""
+    """(SHA-256, size) of what is now on the disk."""
     digest = hashlib.sha256()
     for chunk in chunks:
         digest.update(chunk)

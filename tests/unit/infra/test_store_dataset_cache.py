@@ -41,6 +41,15 @@ async def test_a_copy_outlives_its_original(cache, file):
     assert await cache.fetch(str(file), SHA256) == path
 
 
+async def test_a_damaged_copy_is_made_anew(cache, file):
+    path = await cache.fetch(str(file), SHA256)
+    path.chmod(0o600)
+    path.write_bytes(DATA[:-1] + b"3")
+    again = await cache.fetch(str(file), SHA256)
+    assert again.read_bytes() == DATA
+    assert [p.name for p in again.parent.iterdir()] == [SHA256]
+
+
 async def test_a_file_that_was_changed_is_refused_and_not_handed_out(cache, file):
     file.write_bytes(b"other")
     with pytest.raises(OmniScopeError, match=r"a\.csv is no longer the one") as refused:

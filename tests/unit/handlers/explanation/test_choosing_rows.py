@@ -143,12 +143,13 @@ def test_an_ensemble_learned_what_its_members_did(tmp_path: Path) -> None:
     none = {"dataset_id": "cohort", "target_column": None}
     other = ground_of(frame, tmp_path, trained=none, plan={"problem": problem}, split_id=whole.parts.split_id)
     assert other.parts.split_id == whole.parts.split_id
-    assert other.warnings == []
     assert set(other.groups(np.arange(6))) == {"0", "1"}
 
 
-def test_rows_dealt_out_otherwise_are_told(tmp_path: Path) -> None:
-    assert "dealt out otherwise" in ground_of(cohort(60), tmp_path, split_id="split-0").warnings[0]
+def test_rows_dealt_out_otherwise_are_other_data(tmp_path: Path) -> None:
+    with pytest.raises(JobRefused, match="dealt out otherwise") as refused:
+        ground_of(cohort(60), tmp_path, split_id="split-0")
+    assert refused.value.reason == ReasonCode.DATASET_CHANGED
 
 
 def test_a_record_without_a_training_is_refused(tmp_path: Path) -> None:
