@@ -15,7 +15,6 @@ from infra.jobs.tools import Tools
 
 from .fakes import HeldLease, MemoryStore, RecordedOutcomes, SameFile, ScriptedExecutor, WeightsOnDisk
 
-
 _KINDS = (JobKind.NOOP, JobKind.AUTOML, JobKind.TRANSFER_LEARNING, JobKind.ENSEMBLE, JobKind.EXPLANATION)
 
 
