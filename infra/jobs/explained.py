@@ -4,6 +4,8 @@ models/<model_id>/explanations/<key>.json   what was told of the latest; the key
 models/<model_id>/explanations/made/<explanation_id>.json   where the files of each lie, to be removed with the model
 """
 
+import asyncio
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,7 +42,7 @@ class Known:
 
 
 async def recall(store: Store, request: JobRequested, loans: Loans) -> Known | None:
-    """What the request asks for, if it was explained before and its files are still there."""
+    """What the request asks for, if it was explained before and its files are still what they were."""
     if not isinstance(request, ExplanationRequested):
         return None
     try:
@@ -48,9 +50,7 @@ async def recall(store: Store, request: JobRequested, loans: Loans) -> Known | N
         known = found and Known(found["summary"], ExplanationCompleted.model_validate(found["explanation"]))
     except (ValueError, LookupError, TypeError):
         return None  # damaged: it is made anew, and written again
-    if known and set(await store.list(known.explanation.artifacts_path)) >= _paths(known.explanation):
-        return known
-    return None
+    return known if known and await _is_whole(store, known.explanation) else None
 
 
 async def remember(store: Store, outcome: Outcome) -> None:
@@ -89,5 +89,14 @@ def _place(model_id: str, key: str) -> str:
     return f"models/{model_id}/explanations/{key}.json"
 
 
-def _paths(explanation: ExplanationCompleted) -> set[str]:
-    return {f"{explanation.artifacts_path}/{path}" for path in explanation.files}
+async def _is_whole(store: Store, explanation: ExplanationCompleted) -> bool:
+    """Whether every file is there with the bytes that were recorded."""
+    for path, sha256 in explanation.files.items():
+        found = await store.get(f"{explanation.artifacts_path}/{path}")
+        if found is None or await asyncio.to_thread(_sha256, found) != sha256:
+            return False
+    return True
+
+
+def _sha256(found: bytes) -> str:
+    return hashlib.sha256(found).hexdigest()

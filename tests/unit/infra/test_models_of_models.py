@@ -146,13 +146,15 @@ async def test_a_model_is_explained_once_and_told_again(tmp_path: Path) -> None:
     assert len(explainer.tasks) == 3, "other rows, or another model, are another explanation"
 
 
-@pytest.mark.parametrize("gone", ["files", "record"])
+@pytest.mark.parametrize("gone", ["files", "record", "bytes"])
 async def test_what_is_gone_is_explained_anew(tmp_path: Path, gone: str) -> None:
     house, explainer = explaining(tmp_path)
     await house.handle(explanation("first", model_id="m1"))
     for key in list(house.store.objects):
         if key.startswith("explanations/") and gone == "files":
             del house.store.objects[key]
+        if key.startswith("explanations/") and gone == "bytes":
+            house.store.objects[key] = b"garbage"
         if key.startswith("models/m1/explanations/") and gone == "record":
             house.store.objects[key] = b"{"
     await house.handle(explanation("again", 5, model_id="m1"))
