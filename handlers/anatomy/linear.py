@@ -76,12 +76,15 @@ def additive(
     p, plain = len(features), np.array_equal(owners, np.arange(len(features)))
 
     def terms(X: pd.DataFrame) -> Floats:
-        each = numbers(X)[:, :, None] * weight.T
+        made = numbers(X)
         if plain:
-            return np.ascontiguousarray(each)
+            return np.ascontiguousarray(made[:, :, None] * weight.T)
         summed = np.zeros((len(X), p, len(bias)))
         for place, owner in enumerate(owners):
-            summed[:, owner] += each[:, place]
+            summed[:, owner] += made[:, place, None] * weight[:, place]
         return summed
 
-    return AdditivePart(features, terms, bias, link)
+    def margins(X: pd.DataFrame) -> Floats:
+        return np.asarray(numbers(X) @ weight.T + bias)
+
+    return AdditivePart(features, terms, bias, link, margins)

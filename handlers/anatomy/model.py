@@ -27,7 +27,7 @@ def part_of(model: ModelFiles, models: Mapping[str, ModelFiles]) -> Part:
     whom = served(found)
     whole = AskedPart(found.features, found.n_outputs, asking(found, whom))
     try:
-        return CheckedPart(_taken_apart(found, whom), whole)
+        return CheckedPart(_taken_apart(found, whom), whole, found.about["classes"] is not None)
     except NotReadable as reason:
         return AskedPart(whole.features, whole.n_outputs, whole.ask, str(reason))
 

@@ -14,7 +14,7 @@ from .forest_trees import read_forest
 from .lightgbm_trees import read_lightgbm
 from .orders import REPEATS, draw_places, first_state, standard_error
 from .packed_trees import Array, PackedTrees
-from .sampling_words import sampled_pairs
+from .sampling_words import CARRIED, sampled_pairs
 from .tree_leaves import leaf_shares
 from .tree_routes import margins, order_weights, routes
 from .tree_samples import shares_of_sample
@@ -137,4 +137,4 @@ class TreesPart:
             values[i] = (values[i] + rest[0]) / m
             errors[i] = standard_error(rest[1], m)
             tell((i + 1) / n)
-        return values, sampled_pairs(METHOD, sampled, n * m, errors)
+        return values, sampled_pairs(METHOD, CARRIED, sampled, n * m, errors)

@@ -52,7 +52,9 @@ def compared(
     itself = opened(model.path, {})
     ask = asking(itself, served(itself))
     expected = ask(mine)
-    size = max(1.0, float(np.abs(expected).max()))
+    # Of probabilities the unit is 1; of numbers their spread, and what single precision holds of their size.
+    numbers = itself.about["classes"] is None
+    size = max(float(np.ptp(expected)), 0.1 * float(np.abs(expected).max())) if numbers else 1.0
     assert np.abs(part.answers(mine) - expected).max() <= answers * size
     found = part.attributions(mine, theirs, tell, 0)
     game = TableGame(ask, mine[part.features], theirs[part.features])
@@ -165,7 +167,12 @@ def test_what_is_taken_apart_wrongly_is_asked_instead(members: dict[int, list[Mo
     X = finished.rough(2).drop(columns="target")
     part = part_of(members[2][0], {})
     assert isinstance(part, CheckedPart)
-    wrong = CheckedPart(part_of(members[2][1], {}), part.whole)
+    other = part_of(members[2][1], {})
+    wrong = CheckedPart(other, part.whole, are_shares=True)
     found = wrong.attributions(X[:N], X[60:70], tell, 0)
     assert "would answer otherwise" in found.method
     assert np.allclose(found.values, part.attributions(X[:N], X[60:70], tell, 0).values, atol=1e-6)
+    # As LIME does it: answers alone. A believed part answers itself, within its rounding.
+    asked = CheckedPart(other, part.whole, are_shares=True)
+    assert np.array_equal(asked.answers(X), part.whole.answers(X))
+    assert np.abs(other.answers(X) - part.whole.answers(X)).max() > 1e-3

@@ -1,6 +1,8 @@
 """Sums of terms through each link: exact for a dozen features, right within the standard error above."""
 
 import re
+import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from scipy.special import expit, softmax
 from support.all_subsets import by_all_subsets
 
+from handlers.anatomy.linear import additive
 from handlers.attribution.additive import AdditivePart
 from handlers.attribution.enumeration import answer_table, shares_of_table
 from handlers.attribution.links import IDENTITY, SIGMOID, SOFTMAX
@@ -86,3 +89,39 @@ def test_it_stops_when_told() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         part(20, 1, SIGMOID).attributions(*tables(20), stop, 0)
+
+
+def test_answers_of_many_columns_and_classes_need_no_term_of_each() -> None:
+    n, p, k = 1_000, 20_000, 10
+    dice = np.random.default_rng(0)
+    weight, bias = dice.normal(size=(k, p)) / p, dice.normal(size=k)
+    names = [f"gene {i}" for i in range(p)]
+    model = additive(names, lambda X: X.to_numpy().astype(np.float64), np.arange(p), weight, bias, SOFTMAX)
+    X = pd.DataFrame(dice.normal(size=(n, p)), columns=names)
+    tracemalloc.start()
+    try:
+        said = model.answers(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 300e6
+    np.testing.assert_allclose(said, softmax(X.to_numpy() @ weight.T + bias, axis=1), atol=1e-12)
+    assert model.answers(X[:0]).shape == (0, k)
+
+
+@pytest.mark.parametrize(("k", "link"), [(1, IDENTITY), (1, SIGMOID), (2, SOFTMAX), (3, SOFTMAX)])
+def test_margins_are_the_sums_of_terms(k: int, link: int) -> None:
+    dice = np.random.default_rng(0)
+    weight, owners = dice.normal(size=(k, 4)), np.array([0, 1, 1, 2])
+    X = pd.DataFrame(dice.normal(size=(5, 3)), columns=["a", "b", "c"])
+    model = additive(list(X), lambda t: t.to_numpy()[:, owners] ** 2, owners, weight, np.linspace(-1, 1, k), link)
+    assert isinstance(model, AdditivePart)
+    np.testing.assert_allclose(model.answers(X), replace(model, margins=None).answers(X), atol=1e-12)
+    found = model.attributions(X, X, quiet, 0)
+    assert found.additivity_error() < 1e-12
+
+
+def test_what_is_sampled_is_told_as_it_is_done() -> None:
+    said = part(20, 1, SIGMOID).attributions(*tables(20), quiet, 0).exactness
+    assert "orders are sampled" in said
+    assert "carried" not in said
