@@ -10,7 +10,6 @@ their turn.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -21,9 +20,10 @@ from .values import Floats, Tell
 #: Pairs of walks for a sample: at least, at most, and hybrids that are asked about in all.
 _FEWEST, _MOST, _HYBRIDS = 2, 50, 400_000
 _HYBRIDS_OF_WIDE = 2_000_000
-_CELLS_AT_ONCE = 4_000_000
+#: Hybrids in a block: always the same, as a network in single precision answers otherwise in a block of another size.
+_CELLS_AT_ONCE, ROWS_AT_ONCE = 4_000_000, 4096
 METHOD = "permutation sampling, forwards and backwards"
-_FIRST_BLOCK, _SECONDS_OF_BLOCK = 512, 0.5
+_SECONDS_TO_TELL = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,25 @@ def pairs_for(n_samples: int, n_players: int) -> int:
 
 
 def sampled_values(
-    game: Game, predictions: Floats, base: Floats, tell: Tell, seed: int, n_pairs: int | None = None
+    game: Game,
+    predictions: Floats,
+    base: Floats,
+    tell: Tell,
+    seed: int,
+    n_pairs: int | None = None,
+    rows_at_once: int = ROWS_AT_ONCE,
 ) -> Sampled:
     """Shapley values by sampling.
 
     Args:
         predictions: (n, c) answers for the samples. base: (c,) the mean answer over the background.
         n_pairs: of walks for each sample, None for as many as seem right.
+        rows_at_once: hybrids that are asked about together, at most: about as many as are answered in a second.
     """
     n, p, c = game.n_samples, game.n_players, len(base)
     n_pairs = pairs_for(n, p) if n_pairs is None else n_pairs
     sums, squares, apart = (np.zeros((n, p, c)) for _ in range(3))
-    blocks = _Blocks(game)
+    blocks = _Blocks(game, rows_at_once)
     walked = blocks.walked(_pairs(game, n_pairs, np.random.default_rng(seed)))
     for done, (pair, there, back) in enumerate(walked, 1):
         mean = (there + back) / 2
@@ -107,12 +114,11 @@ def _pairs(game: Game, n_pairs: int, dice: np.random.Generator) -> Iterator[_Pai
 
 
 class _Blocks:
-    """Asks about many short walks at once, and about a long one in pieces; blocks take about half a second."""
+    """Asks about many short walks at once, and about a long one in pieces. No clock sizes the blocks."""
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Game, rows_at_once: int) -> None:
         self._game = game
-        self._most = max(2, _CELLS_AT_ONCE // max(1, game.n_players))
-        self._at_once = min(_FIRST_BLOCK, self._most)
+        self._at_once = max(2, min(rows_at_once, _CELLS_AT_ONCE // max(1, game.n_players)))
         self._told = time.monotonic()
 
     def walked(self, pairs: Iterator[_Pair]) -> Iterator[tuple[_Pair, Floats, Floats]]:
@@ -128,7 +134,7 @@ class _Blocks:
 
     def tell(self, tell: Tell, share: float) -> None:
         """Passes progress on, not more often than anyone could read it."""
-        if time.monotonic() - self._told > _SECONDS_OF_BLOCK / 2:
+        if time.monotonic() - self._told > _SECONDS_TO_TELL:
             self._told = time.monotonic()
             tell(share)
 
@@ -159,16 +165,8 @@ class _Blocks:
             who, at, back = owner[here], step[here][:, None], is_back[here][:, None]
             rank, length = ranks[who], lengths[who][:, None]
             masks = np.where(back, rank >= length - at, (rank < at) & (rank >= 0))
-            found.append(self._asked(samples[who], rows[who], masks))
+            found.append(self._game.ask(samples[who], rows[who], masks))
         return np.concatenate(found)
-
-    def _asked(self, samples: Ints, rows: Ints, masks: Any) -> Floats:
-        begun = time.monotonic()
-        answers = self._game.ask(samples, rows, masks)
-        spent = (time.monotonic() - begun) / len(samples)
-        wanted = int(_SECONDS_OF_BLOCK / max(spent, 1e-9))
-        self._at_once = int(np.clip(wanted, min(64, self._most), min(4 * self._at_once, self._most)))
-        return answers
 
 
 def _adding_up(values: Floats, errors: Floats, total: Floats, n_pairs: int) -> Sampled:

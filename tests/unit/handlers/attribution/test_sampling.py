@@ -1,6 +1,8 @@
 """Sampled orders, subsets, gradients and sums against games whose Shapley values are known."""
 
 from collections.abc import Callable
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,11 +49,26 @@ def test_orders_come_close_and_say_how_close() -> None:
     assert "1024 pairs" in more.account("orders").exactness
 
 
-def test_the_same_seed_says_the_same_however_fast_the_machine_is() -> None:
+def test_the_same_seed_asks_and_says_the_same_however_fast_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
     game, predictions, base = arrays()
-    slow = ArrayGame(lambda Z: bent(Z + 0 * sum(range(10_000))), numbers(3, 6), numbers(8, 6, 1), np.arange(6), 6)
-    one, other = (sampled_values(some, predictions, base, tell, seed=3, n_pairs=10) for some in (game, slow))
-    assert np.array_equal(one.values, other.values)
+    sizes: dict[float, list[int]] = {}
+    found = []
+    for seconds in (0.0, 1e-3, 100.0):  # between two looks at the clock
+        asked: list[int] = sizes.setdefault(seconds, [])
+
+        def told(Z: Any, asked: list[int] = asked) -> Any:
+            asked.append(len(Z))
+            return bent(Z)
+
+        some = ArrayGame(told, numbers(3, 6), numbers(8, 6, 1), np.arange(6), 6)
+        clock = SimpleNamespace(monotonic=count(0.0, seconds).__next__)
+        monkeypatch.setattr("handlers.attribution.permutation.time", clock)
+        found.append(sampled_values(some, predictions, base, tell, seed=3, n_pairs=300).values)
+    assert sum(sizes[0.0]) > 2_000
+    assert len(sizes[0.0]) > 2
+    assert sizes[0.0] == sizes[1e-3] == sizes[100.0]
+    assert np.array_equal(found[0], found[2])
+    one = sampled_values(game, predictions, base, tell, 3, 10)
     assert not np.array_equal(one.values, sampled_values(game, predictions, base, tell, 4, 10).values)
 
 
@@ -180,6 +197,31 @@ def test_gradients_that_do_not_add_up_are_not_believed(monkeypatch: pytest.Monke
     X, B = (pd.DataFrame(numbers(n, 40, seed), columns=[f"g{i}" for i in range(40)]) for n, seed in ((4, 0), (20, 1)))
     assert "permutation" in network(steps).attributions(X, B, tell, 0).method
     assert network(linear).attributions(X, B, tell, 0).method == "expected gradients"
+
+
+def product(Z: torch.Tensor) -> torch.Tensor:
+    """A cubic: lines with three points miss nothing, and what few background rows tell of the others is all that is."""
+    said = (Z[:, :20].mean(1) * Z[:, 20:].mean(1))[:, None]
+    return torch.cat([said, -said], dim=1)
+
+
+def test_few_lines_are_held_against_the_whole_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, one = network(product), network(product)
+    X, B = (pd.DataFrame(3 * numbers(n, 40, seed), columns=part.features) for n, seed in ((3, 0), (90, 1)))
+    whole = part.answers(B).mean(axis=0)
+    monkeypatch.setattr("handlers.attribution.smooth._LINES", 10)
+    monkeypatch.setattr("handlers.attribution.smooth._MEASURING", 400_000)
+    found = part.attributions(X, B, tell, 0)
+    assert "all 90 background rows" in found.exactness
+    # On squares and products, lines from all rows have the Shapley values themselves.
+    true = gradients(product, X.to_numpy(np.float32), B.to_numpy(np.float32), tell).values
+    assert np.allclose(found.values, true, atol=1e-6)
+    monkeypatch.setattr("handlers.attribution.smooth._MEASURING", 0)
+    few = one.attributions(X, B, tell, 0)
+    assert "10 of 90 background rows" in few.exactness
+    for said in (found, few):
+        assert np.allclose(said.base, whole, atol=1e-12)
+        assert said.additivity_error() < 1e-9
 
 
 def test_it_can_be_stopped() -> None:
