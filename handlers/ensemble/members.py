@@ -1,17 +1,14 @@
 """The members of an ensemble: finished models, as they lie here and as they were told of."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from events.errors import ReasonCode
+from handlers.anatomy.opened import OTHER, opened
 from handlers.contract import JobRefused, ModelFiles
-
-#: Where in an artifact it stands what the model needs to know of its problem, by kind.
-_ABOUT = ("about.json", "network/about.json", "ensemble/combination.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +61,14 @@ def member_of(files: ModelFiles) -> Member:
     Raises:
         JobRefused: `model_unsuitable`, its files are not what a training here writes.
     """
-    for name in _ABOUT:
-        if (path := files.path / "artifacts" / name).is_file():
-            about = json.loads(path.read_text(encoding="utf-8"))
-            return Member(str(files.facts.get("model_id") or files.model_id), files.path, files.facts, about)
-    raise JobRefused(
-        ReasonCode.MODEL_UNSUITABLE,
-        f"model {files.model_id} does not tell its columns: its files are not what a training here writes",
-    )
+    why = f"model {files.model_id} does not tell its columns: its files are not what a training here writes"
+    try:
+        model = opened(files.path, dict(files.facts))
+    except JobRefused as error:
+        raise JobRefused(ReasonCode.MODEL_UNSUITABLE, why) from error
+    if model.kind == OTHER:
+        raise JobRefused(ReasonCode.MODEL_UNSUITABLE, why)
+    return Member(str(files.facts.get("model_id") or files.model_id), files.path, files.facts, model.about)
 
 
 def digest_of(files: Mapping[str, str]) -> str:

@@ -18,7 +18,8 @@ SHA = "ab" * 32
 def model(folder: Path, name: str, about: dict[str, Any] | None = None, **facts: Any) -> ModelFiles:
     path = folder / name
     told = {"features": ["x"], "target_column": "outcome", "problem_type": "binary", "classes": ["ill", "well"]}
-    (path / "artifacts").mkdir(parents=True)
+    (path / "artifacts" / "predictor").mkdir(parents=True)
+    (path / "MLmodel").touch()
     (path / "artifacts" / "about.json").write_text(json.dumps(told | (about or {})))
     usual = {
         "model_id": name,
@@ -117,6 +118,14 @@ def test_a_model_that_is_not_here(tmp_path: Path) -> None:
 def test_files_that_are_no_model(tmp_path: Path) -> None:
     strange = model(tmp_path, "b")
     (strange.path / "artifacts" / "about.json").unlink()
+    refusal = refused(tmp_path, model(tmp_path, "a"), strange)
+    assert refusal.reason is ReasonCode.MODEL_UNSUITABLE
+    assert "model b does not tell its columns" in refusal.message
+
+
+def test_a_model_of_another_kind_is_no_member_whatever_its_facts_tell(tmp_path: Path) -> None:
+    strange = model(tmp_path, "b", features=["x"], classes=["ill", "well"], target_column="outcome")
+    (strange.path / "artifacts" / "predictor").rmdir()
     assert refused(tmp_path, model(tmp_path, "a"), strange).reason is ReasonCode.MODEL_UNSUITABLE
 
 
