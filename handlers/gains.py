@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from .metrics import LOWER_IS_BETTER, Predictions, evaluate, score
+from .units import units_of
 
 _DRAWS = 2000
 #: Weights in memory at a time: 16 MB, whatever the number of rows.
@@ -33,10 +34,11 @@ def paired_gain(
 
     Method: percentiles of paired resamples of rows, or of whole groups (Efron and Tibshirani 1993, chapter 13).
     """
-    if metric not in score(ours) or metric not in score(theirs):
+    our_scores, their_scores = score(ours), score(theirs)
+    if metric not in our_scores or metric not in their_scores:
         return None
     n = len(ours.y)
-    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+    units = units_of(groups, n)
     count, rng, drawn = int(units.max()) + 1, np.random.default_rng(seed), []
     for begin in range(0, _DRAWS, step := max(1, _CHUNK // n)):
         draws = min(step, _DRAWS - begin)
@@ -44,4 +46,4 @@ def paired_gain(
         drawn.append(evaluate(ours, weights)[metric] - evaluate(theirs, weights)[metric])
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     low, high = np.nanpercentile(sign * np.concatenate(drawn), [2.5, 97.5])
-    return Gain(metric, sign * (score(ours)[metric] - score(theirs)[metric]), float(low), float(high), n)
+    return Gain(metric, sign * (our_scores[metric] - their_scores[metric]), float(low), float(high), n)

@@ -32,6 +32,7 @@ from scipy.special import betainc, stdtrit
 
 from .metrics import Floats, Indices, Predictions, calibration_gaps, evaluate, score
 from .rule_of_three import ENDS, Room, holds
+from .units import units_of
 
 _UPPER = 0.975
 #: Units whose influence is asked one by one; of more, random blocks are. Fewer for large tables, to keep to a second.
@@ -60,7 +61,7 @@ def intervals(
     if n == 0:
         return {}
     rng = np.random.default_rng(seed)
-    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+    units = units_of(groups, n)
     room = Room(predictions, units)
     blocks = _blocks(units, n * room.n_classes, rng)
     moved, strata = _moved(predictions, blocks), _strata(predictions, blocks)

@@ -33,14 +33,14 @@ def blended(practice: Practice, seed: int) -> dict[str, Any]:
 
 def _losses(practice: Practice, seed: int) -> Floats:
     """(candidates, n): the loss of each row by weights that were found without it."""
-    folds, losses = practice.folds(seed), np.zeros((len(_EQUAL), len(practice.y)))
+    folds, answers = practice.folds(seed), np.zeros((len(_EQUAL), *practice.said.shape[1:]))
     for fold in np.unique(folds):
         asked = folds == fold
         found = selected(practice.some(np.flatnonzero(~asked)), seed)
         for place, equal in enumerate(_EQUAL):
-            answers = np.tensordot(_towards_equal(found, equal), practice.said[:, asked], axes=1)
-            losses[place, asked] = practice.some(np.flatnonzero(asked)).losses(answers)
-    return losses
+            answers[place, asked] = np.tensordot(_towards_equal(found, equal), practice.said[:, asked], axes=1)
+    # All at once: an error is a share of the variance of all rows, not of those of its fold.
+    return np.stack([practice.losses(each) for each in answers])
 
 
 def selected(practice: Practice, seed: int) -> Floats:

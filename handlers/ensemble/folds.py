@@ -9,11 +9,6 @@ from handlers.splits import Indices
 _MOST_RANGES = 5
 
 
-def units_of(groups: "np.ndarray[Any, Any] | None", n: int) -> Indices:
-    """(n,) the number of each row's group; without groups every row is its own."""
-    return np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
-
-
 def strata_of(y: np.ndarray[Any, Any], n_classes: int | None) -> Indices:
     """(n,) each row's class, or the range that its value lies in: one of five with as many rows in each."""
     if n_classes is not None:

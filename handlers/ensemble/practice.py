@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from handlers.splits import Indices
+from handlers.units import units_of
 
 from .combining import Floats, combined
-from .folds import deal, strata_of, units_of
+from .folds import deal, strata_of
 
 _FOLDS = 5
 _MOST_ROWS = 2000

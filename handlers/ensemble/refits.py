@@ -17,9 +17,10 @@ from handlers.contract import Inputs, JobRefused, Outputs, Report
 from handlers.datasets.columns import quote
 from handlers.preparation import Prepared
 from handlers.splits import Indices, Split
+from handlers.units import units_of
 
 from .combining import Floats, combined
-from .folds import deal, strata_of, units_of
+from .folds import deal, strata_of
 from .members import Member
 from .practice import Practice
 from .recipes import Recipe, recipe_of

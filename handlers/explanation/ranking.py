@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from handlers.attribution.values import Floats
 from handlers.splits import Indices
+from handlers.units import units_of
 
 _UPPER = 0.975
 #: Cells looked at at a time: 64 MB, whatever the number of features.
@@ -42,7 +43,7 @@ class Ranking:
 def rank(values: Floats, groups: np.ndarray[Any, Any] | None = None) -> Ranking:
     """Ranks p features by their values (n, p, c); `groups` (n,) labels, or every sample is a unit of its own."""
     n, p, c = values.shape
-    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
+    units = units_of(groups, n)
     importance, spread, by_output = np.zeros(p), np.zeros(p), np.zeros((p, c))
     step = max(1, _CHUNK // (n * c))
     for begin in range(0, p, step):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from events.requests import EnsembleRequested
-from handlers.ensemble.blending import blended, selected
+from handlers.ensemble.blending import _losses, blended, selected
 from handlers.ensemble.combining import combined
-from handlers.ensemble.folds import deal, strata_of, units_of
+from handlers.ensemble.folds import deal, strata_of
 from handlers.ensemble.learning import learned
 from handlers.ensemble.practice import Practice
 from handlers.ensemble.stacking import fitted, stacked
+from handlers.units import units_of
 
 
 def chances(y: np.ndarray, k: int, skill: float, seed: int) -> np.ndarray:
@@ -66,6 +67,14 @@ def test_a_member_that_knows_nothing_is_left_out_where_rows_say_so() -> None:
     found = blended(classes(3, -2, n=300), 0)
     assert found["weights"][0] > 0.85
     assert found["shrunk"] < 1
+
+
+def test_an_error_weighs_the_same_in_every_fold_of_groups() -> None:
+    groups = np.repeat(np.arange(10), 6)
+    # Groups differ much, rows of one group little: a fold's own variance is not that of all.
+    y = 100.0 * groups**2 + np.random.default_rng(0).normal(size=60)
+    practice = Practice.of(np.stack([y + 1, y + 1]), y, groups)
+    np.testing.assert_allclose(_losses(practice, 0), np.full((5, 60), 1 / y.var()), rtol=1e-6)
 
 
 # --- stacking
