@@ -15,7 +15,6 @@ from handlers.attribution.values import Floats
 Bins = np.ndarray[Any, np.dtype[np.int16]]
 
 _GAP = 4
-_UNSEEN = -1
 
 
 class Binning:
