@@ -143,6 +143,7 @@ def test_many_classes_and_numbers(
     assert {sample.class_name for sample in done.facts.samples} <= set(classes or [None])
 
 
+@pytest.mark.slow
 def test_the_same_request_gives_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for method in ("shap", "lime"):
         one, two = (
@@ -320,6 +321,7 @@ def test_groups_widen_the_intervals(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert widths[1] > 1.5 * widths[0]
 
 
+@pytest.mark.slow
 def test_twenty_thousand_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(60, 20_000)), columns=[f"g{place}" for place in range(20_000)])
