@@ -55,7 +55,7 @@ def choose_samples(request: ExplanationRequested, ground: Ground) -> Samples:
 def _of_test_rows(request: ExplanationRequested, ground: Ground) -> Samples:
     problem, test = ground.problem, ground.parts.test
     count, warnings = request.num_samples, []
-    if count > len(test):
+    if count > len(test) and count != ExplanationRequested.model_fields["num_samples"].default:
         warnings.append(f"All {len(test)} test rows are explained: num_samples = {count:,} is more than there are")
     if (most := _most(ground)) < min(count, len(test)):
         warnings.append(f"{most:,} samples are explained and not {count:,}: their values would not fit into memory")

@@ -56,6 +56,7 @@ def delete(
 
 async def _asked(settings: "Settings", request: "ModelDeletionRequested", wait_s: float | None) -> dict[str, Any]:
     """What became of the request, as far as that is heard: `status` is deleted, refused or asked."""
+    from events.identifiers import derived_id
     from events.topics import Topic
     from infra.cli.listening import Listener
 
@@ -65,16 +66,21 @@ async def _asked(settings: "Settings", request: "ModelDeletionRequested", wait_s
             return {"status": "asked", "event_id": receipt.event_id}
         async with Listener(settings, Topic.MODELS) as listener:
             receipt = await broker.request(request)
-            heard = await listener.first(lambda event: _end(event, str(request.model_id), listener), wait_s)
+            # Another request for the same model may have been refused a moment ago.
+            ours = derived_id(broker.source, receipt.event_id, "refused")
+            heard = await listener.first(lambda event: _end(event, str(request.model_id), ours), wait_s)
         return {"status": "asked", **(heard or {}), "event_id": receipt.event_id}
 
 
-def _end(event: Any, model_id: str, listener: Any) -> dict[str, Any] | None:
-    """Whether the event decides about the model. One that is gone is gone, whoever asked, and whenever."""
+def _end(event: Any, model_id: str, refusal: str) -> dict[str, Any] | None:
+    """Whether the event decides about the model. One that is gone is gone, whoever asked, and whenever.
+
+    `refusal`: the id of the event by which this very request would be refused.
+    """
     about, along = event.data.get("model_id"), event.data.get("with_models", [])
     if event.name == "ml.model.deleted" and model_id in (about, *along):
         return {"status": "deleted", "with_models": along if model_id == about else []}
-    if event.name == "ml.model.deletion-refused" and model_id == about and listener.is_new(event):
+    if event.name == "ml.model.deletion-refused" and event.id == refusal:
         return {"status": "refused", "used_by": event.data["used_by"]}
     return None
 

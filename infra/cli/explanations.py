@@ -13,19 +13,27 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 _SHOWN_OF_CLASS = 3
+_SHOWN_OF_ROW = 6
+#: Samples of which each is told by itself.
+_FEW = 10
 _MOST_CLASSES = 12
 
 
 def print_explanation(told: dict[str, Any], settings: "Settings") -> None:
     """The first features with their intervals, those of each class, and everything to keep in mind."""
     typer.echo(f"\n{told['explainer']}, {told['n_samples']} samples, {told['n_background']} background rows\n")
-    importance, held = told["feature_importance"], told["importance_intervals"]
+    if told["n_samples"] <= _FEW:
+        for sample in told["samples"]:
+            typer.echo(_of_sample(sample))
+        typer.echo("")
+    # A few rows tell nothing of others.
+    importance, held = told["feature_importance"], told["importance_intervals"] if told["n_samples"] > _FEW else {}
     rows = ((name, _with_interval(value, held.get(name))) for name, value in list(importance.items())[:_SHOWN])
     unit = "the predicted probability" if told["space"] == "probability" else "the prediction"
-    print_table(("feature", f"moves {unit} by, on average [95 % interval]"), rows, if_empty="No features.")
+    print_table(("feature", f"size of its effect on {unit}, on average [95 %]"), rows, if_empty="No features.")
     for name, of_class in list(told["class_importance"].items())[:_MOST_CLASSES]:
         typer.echo(f"  for «{name}»: {', '.join(list(of_class)[:_SHOWN_OF_CLASS])}")
-    typer.echo(f"\nexact    {told['exactness']}" if told["exactness"] else "")
+    typer.echo(f"\nhow exact: {told['exactness']}" if told["exactness"] else "")
     for line in _checks(told):
         typer.echo(line)
     for warning in told["warnings"]:
@@ -36,12 +44,20 @@ def print_explanation(told: dict[str, Any], settings: "Settings") -> None:
 def _checks(told: dict[str, Any]) -> list[str]:
     found = []
     if told["additivity_error"] is not None:
-        found.append(f"adds up  to the prediction within {told['additivity_error']:.1e}")
+        found.append(f"adds up to the prediction within {told['additivity_error']:.1e}")
     if told["local_fit"] is not None:
-        found.append(f"local    models explain {told['local_fit']:.0%} of what they imitate (R², the middle one)")
+        found.append(f"local models reproduce {told['local_fit']:.0%} of the model's answers (median R²)")
     if told["stability"] is not None:
-        found.append(f"stable   {told['stability']:.0%} of a ranking stays when it is drawn anew")
+        found.append(f"{told['stability']:.0%} of a sample's ranking stays when its local model is drawn anew")
     return found
+
+
+def _of_sample(sample: dict[str, Any]) -> str:
+    """«row 17: «ill» 0.99 (average answer 0.31): CD3D +0.54, LYZ -0.05»."""
+    answer = f"«{sample['class_name']}» " if sample["class_name"] is not None else ""
+    moved = ", ".join(f"{name} {value:+.3g}" for name, value in list(sample["contributions"].items())[:_SHOWN_OF_ROW])
+    average = f"average answer {sample['base_value']:.3g}"
+    return f"row {sample['row']}: {answer}{sample['prediction']:.3g} ({average}): {moved or 'nothing moves it'}"
 
 
 def _with_interval(value: float, interval: list[float] | None) -> str:

@@ -92,6 +92,6 @@ def _checks(told: Mapping[str, Any]) -> Iterable[str]:
     if told["additivity_error"] is not None:
         yield f"Base value and contributions add up to the prediction within {told['additivity_error']:.1e}."
     if told["local_fit"] is not None:
-        yield f"The local models explain {told['local_fit']:.0%} of what they imitate (R², the middle one)."
+        yield f"The local models reproduce {told['local_fit']:.0%} of the model's answers (median R²)."
     if told["stability"] is not None:
         yield f"{told['stability']:.0%} of a sample's ranking stays when its local model is drawn anew."

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from events import Publisher
 from events.envelope import CloudEvent, full_type
+from events.identifiers import derived_id
 from events.publisher import _receipt
 from events.requests import ModelDeletionRequested
 from infra.cli.client import ApiClient, Gone
@@ -31,15 +32,20 @@ class Spoken:
         told = {"model_id": model_id, **data}
         self.events.append(CloudEvent(source="s", type=full_type(name), subject=model_id, data=told))
 
+    source = "test"
+
     async def request(self, request: ModelDeletionRequested) -> Any:
         self.published.append(request)
-        return _receipt(Publisher("nowhere", source="test").event(request))
+        event = Publisher("nowhere", source=self.source).event(request)
+        # What is no answer to another request is the answer to this one.
+        self.events = [
+            said if "old" in said.data else said.model_copy(update={"id": derived_id(*event.identity, "refused")})
+            for said in self.events
+        ]
+        return _receipt(event)
 
     async def first(self, wanted: Any, timeout_s: float) -> Any:
         return next((found for event in self.events if (found := wanted(event)) is not None), None)
-
-    def is_new(self, event: CloudEvent) -> bool:
-        return "old" not in event.data
 
 
 @pytest.fixture(autouse=True)

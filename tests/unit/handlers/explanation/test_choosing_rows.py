@@ -55,9 +55,10 @@ def test_the_background_is_training_rows_of_every_class(tmp_path: Path) -> None:
 
 def test_of_few_rows_all_are_taken_and_it_is_said(tmp_path: Path) -> None:
     ground = ground_of(cohort(60), tmp_path)
-    chosen = choose_samples(asked(num_samples=100), ground)
+    chosen = choose_samples(asked(num_samples=101), ground)
     assert len(chosen.rows) == len(ground.parts.test) == 12
-    assert chosen.warnings == ["All 12 test rows are explained: num_samples = 100 is more than there are"]
+    assert chosen.warnings == ["All 12 test rows are explained: num_samples = 101 is more than there are"]
+    assert choose_samples(asked(num_samples=100), ground).warnings == [], "nobody has asked for so many"
     assert len(background(ground, ["gene 0"])) == len(ground.parts.train) == 48
     assert choose_samples(asked(num_samples=12), ground).warnings == []
 
