@@ -143,13 +143,17 @@ def test_narrow_tables_take_the_usual_way() -> None:
 
 
 WIDE_JOB = """
-import json, resource, sys, time, warnings
+import json, re, sys, time, warnings
 from pathlib import Path
 warnings.simplefilter("ignore")
 import numpy as np, pandas as pd
 from events.requests import AutomlRequested
 from handlers.automl.handler import run
 from handlers.contract import DatasetFile, Inputs, Limits, Outputs
+
+def peak():
+    # Not getrusage: a new program begins with the peak of whoever started it.
+    return int(re.search("VmHWM:[ \\t]+([0-9]+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 
 class Silent:
     def __call__(self, *_, **__): ...
@@ -174,7 +178,7 @@ print(json.dumps({
     "models": [member["name"] for member in model.leaderboard],
     "accuracy": model.metrics["accuracy"],
     "seconds": result.record["seconds"],
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peak": peak(),
 }))
 """
 
