@@ -101,15 +101,15 @@ class Recipes:
         )
         yield event("invalid", at_s, "ml.noop.requested", name, wrong, f"failed:{reason}")
 
-    def unavailable(self, at_s: float, name: str) -> Iterator[Wish]:
-        """Of a kind that no worker can do yet."""
+    def without_model(self, at_s: float, name: str) -> Iterator[Wish]:
+        """Works on a model that nobody has."""
         kind, data = self._rng.choice(
             [
                 ("ensemble", {"model_ids": ["a", "b"], "method": "voting"}),
                 ("explanation", {"model_id": "a", "method": "shap"}),
             ]
         )
-        yield event("unavailable", at_s, f"ml.{kind}.requested", name, data, "failed:kind_unavailable")
+        yield event("without model", at_s, f"ml.{kind}.requested", name, data, "failed:model_unknown")
 
     def automl(self, at_s: float, name: str) -> Iterator[Wish]:
         asked = {"dataset_id": DATASET, "target_column": "outcome", "time_limit": 10, "quality": "medium"}
@@ -182,7 +182,7 @@ SHARES: dict[Callable[..., Iterator[Wish]], float] = {
     Recipes.spawn: 4,
     Recipes.timed_out: 2,
     Recipes.invalid: 4,
-    Recipes.unavailable: 4,
+    Recipes.without_model: 4,
     Recipes.automl: 1,
     Recipes.repeated: 4,
     Recipes.reused: 2,
