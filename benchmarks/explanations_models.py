@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import factorial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.datasets import make_classification, make_regression
+from support.all_subsets import by_all_subsets
 
 from handlers.attribution.additive import AdditivePart
 from handlers.attribution.links import IDENTITY, SOFTMAX
 from handlers.attribution.sums import Sum
 from handlers.attribution.tree_shap import TreesPart, read_trees
-from handlers.attribution.values import Floats, Part
+from handlers.attribution.values import Part
 
 from .explanations_networks import ARCHITECTURES, Blend, Net
 
@@ -124,21 +124,3 @@ def model_parts(name: str, problem: str, features: int, rows: int, background: i
     found = part.attributions(frames[0], frames[1], lambda share: None, 0)
     error = np.abs(found.values - by_all_subsets(answer_of(model, problem), mine, theirs)).max()
     return Measured(float(error), found.additivity_error(), f"{found.method}: {found.exactness}")
-
-
-def by_all_subsets(answer: Answer, X: Array, background: Array) -> Floats:
-    """(n, p, c) by the definition, asking the model for every subset."""
-    n, p = X.shape
-    worths = []
-    for subset in range(1 << p):
-        taken = np.array([bool(subset >> i & 1) for i in range(p)])
-        mixed = np.where(taken, X[:, None, :], background[None]).reshape(-1, p)
-        worths.append(np.asarray(answer(mixed), dtype=np.float64).reshape(n, len(background), -1).mean(axis=1))
-    values = np.zeros((n, p, worths[0].shape[1]))
-    for subset, worth in enumerate(worths):
-        size = subset.bit_count()
-        weight = factorial(size) * factorial(p - 1 - size) / factorial(p) if size < p else 0.0
-        for i in range(p):
-            if not subset >> i & 1:
-                values[:, i] += weight * (worths[subset | 1 << i] - worth)
-    return values

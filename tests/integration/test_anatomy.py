@@ -1,16 +1,13 @@
 """Every kind of finished model, taken apart: it answers as itself, and its values are those of all subsets."""
 
-import importlib
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from support import finished
+from support.libraries import for_learning
 
 from handlers.anatomy.checked import CheckedPart
 from handlers.anatomy.model import part_of
@@ -27,16 +24,7 @@ NETWORKS = ("cnn_1d", "cnn_2d", "rnn", "lstm", "transformer")
 FAMILIES = ("LR", "GBM", "XGB", "CAT", "RF", "XT", "NN_TORCH")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _libraries() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in ("mlflow.pyfunc", "autogluon.tabular"):
-            importlib.import_module(name)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+_libraries = pytest.fixture(scope="module", autouse=True)(for_learning)
 
 
 def tell(_: float) -> None: ...

@@ -1,13 +1,12 @@
 """A network's epochs as curves in a real MLflow store: all of them, once, whatever was heard while it trained."""
 
-import importlib
-import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.histories import Log, ended, model, progressed, request, started
+from support.libraries import for_tracking
 from support.tracking import Recording, all_of, blank_database, fresh_store, recording
 
 from infra.settings import Settings
@@ -28,11 +27,7 @@ HISTORY = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _libraries() -> None:
-    with warnings.catch_warnings():  # MLflow warns about its own type hints when it is imported
-        warnings.simplefilter("ignore")
-        importlib.import_module("mlflow.pyfunc")
+_libraries = pytest.fixture(scope="module", autouse=True)(for_tracking)
 
 
 @pytest.fixture

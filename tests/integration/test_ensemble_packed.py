@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.combining import BLOCKS, Place, cohort, hashes, libraries, three_causes
+from support.combining import BLOCKS, Place, cohort, hashes, three_causes
+from support.libraries import for_learning
 
 from events.errors import ReasonCode
 from events.requests import AutomlRequested
@@ -21,7 +22,7 @@ from handlers.mlflow_models import predict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-_libraries = pytest.fixture(scope="module", autouse=True)(libraries)
+_libraries = pytest.fixture(scope="module", autouse=True)(for_learning)
 classes = pytest.fixture(scope="module")(three_causes)
 
 

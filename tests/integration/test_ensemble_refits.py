@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from support.combining import Place, Reports, amounts, libraries
+from support.combining import Place, Reports, amounts
+from support.libraries import for_learning
 
 from events.errors import ReasonCode
 from events.requests import TransferLearningRequested
@@ -16,7 +17,7 @@ from handlers.ensemble import training_again
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-_libraries = pytest.fixture(scope="module", autouse=True)(libraries)
+_libraries = pytest.fixture(scope="module", autouse=True)(for_learning)
 
 
 @dataclass

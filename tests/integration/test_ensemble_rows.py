@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support.combining import Place, amounts, libraries, problem_in
+from support.combining import Place, amounts, problem_in
+from support.libraries import for_learning
 
 from handlers.ensemble import asking, handler, learning
 from handlers.metrics import score
@@ -15,7 +16,7 @@ from handlers.mlflow_models import predict
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-_libraries = pytest.fixture(scope="module", autouse=True)(libraries)
+_libraries = pytest.fixture(scope="module", autouse=True)(for_learning)
 
 
 @dataclass

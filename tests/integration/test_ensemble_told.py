@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.combining import BLOCKS, Place, Reports, libraries, three_causes
+from support.combining import BLOCKS, Place, Reports, three_causes
+from support.libraries import for_learning
 
 from handlers.ensemble import asking, refits
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-_libraries = pytest.fixture(scope="module", autouse=True)(libraries)
+_libraries = pytest.fixture(scope="module", autouse=True)(for_learning)
 classes = pytest.fixture(scope="module")(three_causes)
 
 

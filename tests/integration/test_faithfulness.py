@@ -1,16 +1,14 @@
 """Planted genes among noise: the ranking finds them, and what it ranks first moves the model most."""
 
-import importlib
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from support import finished
+from support.libraries import for_learning
 
 from handlers.anatomy.model import part_of
 from handlers.attribution.values import Part
@@ -22,16 +20,7 @@ GENES, PLANTED, N, M = 40, 5, 20, 30
 Made = Callable[[pd.DataFrame, Path], ModelFiles]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _libraries() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in ("mlflow.pyfunc", "autogluon.tabular"):
-            importlib.import_module(name)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+_libraries = pytest.fixture(scope="module", autouse=True)(for_learning)
 
 
 def tell(_: float) -> None: ...

@@ -1,14 +1,12 @@
 """What events do to a real MLflow store, whatever order they are told in, and however often."""
 
 import asyncio
-import importlib
 import itertools
 import json
 import os
 import shutil
 import signal
 import sys
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
@@ -19,6 +17,7 @@ import httpx
 import pytest
 from support.broker import free_port
 from support.histories import Log, ended, failed, model, progressed, request, started
+from support.libraries import for_tracking
 from support.tracking import Recording, all_of, blank_database, fresh_store, recording, runs_by_job
 
 from infra.settings import Settings, SettingsError
@@ -27,12 +26,7 @@ from infra.tracking.place import PlaceLost, Places
 from infra.tracking.tracking_store import TrackingStore, check_tracking_uri, open_tracking_store
 from schemas.projection import Record
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _libraries() -> None:
-    with warnings.catch_warnings():  # MLflow warns about its own type hints when it is imported
-        warnings.simplefilter("ignore")
-        importlib.import_module("mlflow.pyfunc")
+_libraries = pytest.fixture(scope="module", autouse=True)(for_tracking)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """What deletions of models do to a real MLflow store: live, read again, and before the model was ever registered."""
 
-import importlib
 import shutil
-import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import pytest
 from support.deleting import deletion, finished
 from support.fakes import HeldLease, RecordedOutcomes
 from support.histories import Log, ended, model, request
+from support.libraries import for_tracking
 from support.tracking import Recording, all_of, blank_database, fresh_store, recording, runs_by_job
 
 from events.identifiers import model_id_of
@@ -24,11 +23,7 @@ from schemas.projection import Record
 NAME = "cohort.outcome"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _libraries() -> None:
-    with warnings.catch_warnings():  # MLflow warns about its own type hints when it is imported
-        warnings.simplefilter("ignore")
-        importlib.import_module("mlflow.pyfunc")
+_libraries = pytest.fixture(scope="module", autouse=True)(for_tracking)
 
 
 @pytest.fixture

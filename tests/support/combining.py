@@ -4,8 +4,6 @@ import hashlib
 import importlib
 import json
 import time
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from events.requests import AutomlRequested, DeepLearningRequested, EnsembleRequested
 from handlers.automl import portfolio
@@ -21,19 +18,6 @@ from handlers.contract import DatasetFile, Inputs, Limits, ModelFiles, Outputs
 from handlers.datasets.target import load_problem
 from handlers.ensemble import handler
 from handlers.splits import Split
-
-
-def libraries() -> Iterator[None]:
-    """To be a fixture of a module: libraries are there, and ask for one thread."""
-    # As in a job's process, where they are imported before any job.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in ("mlflow.pyfunc", "autogluon.tabular"):
-            importlib.import_module(name)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @dataclass
