@@ -1,7 +1,6 @@
 """What a method found out about samples, whichever method it was."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,7 +27,6 @@ class Findings:
     additivity_error: float | None = None
     local_fits: Floats | None = None
     stabilities: Floats | None = None
-    warnings: Sequence[str] = field(default_factory=tuple)
 
     @property
     def n_samples(self) -> int:

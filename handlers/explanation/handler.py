@@ -159,7 +159,6 @@ class _Work:
                 visualizations=visualizations,
                 warnings=[
                     *self.chosen.warnings,
-                    *findings.warnings,
                     *about_answers(findings),
                     *about_values(findings),
                 ],

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from infra.cli.console import print_table
-from infra.report.numbers import figure
+from infra.cli.console import print_table, with_interval
+from infra.report.trust import checks
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -28,28 +28,17 @@ def print_explanation(told: dict[str, Any], settings: "Settings") -> None:
         typer.echo("")
     # A few rows tell nothing of others.
     importance, held = told["feature_importance"], told["importance_intervals"] if told["n_samples"] > _FEW else {}
-    rows = ((name, _with_interval(value, held.get(name))) for name, value in list(importance.items())[:_SHOWN])
+    rows = ((name, with_interval(importance, held, name)) for name in list(importance)[:_SHOWN])
     unit = "the predicted probability" if told["space"] == "probability" else "the prediction"
     print_table(("feature", f"size of its effect on {unit}, on average [95 %]"), rows, if_empty="No features.")
     for name, of_class in list(told["class_importance"].items())[:_MOST_CLASSES]:
         typer.echo(f"  for «{name}»: {', '.join(list(of_class)[:_SHOWN_OF_CLASS])}")
-    typer.echo(f"\nhow exact: {told['exactness']}" if told["exactness"] else "")
-    for line in _checks(told):
+    typer.echo("")
+    for line in checks(told):
         typer.echo(line)
     for warning in told["warnings"]:
         typer.echo(f"! {warning}")
     typer.echo(f"pictures {pictures_directory(told, settings)}")
-
-
-def _checks(told: dict[str, Any]) -> list[str]:
-    found = []
-    if told["additivity_error"] is not None:
-        found.append(f"adds up to the prediction within {told['additivity_error']:.1e}")
-    if told["local_fit"] is not None:
-        found.append(f"local models reproduce {told['local_fit']:.0%} of the model's answers (median R²)")
-    if told["stability"] is not None:
-        found.append(f"{told['stability']:.0%} of a sample's ranking stays when its local model is drawn anew")
-    return found
 
 
 def _of_sample(sample: dict[str, Any]) -> str:
@@ -58,10 +47,6 @@ def _of_sample(sample: dict[str, Any]) -> str:
     moved = ", ".join(f"{name} {value:+.3g}" for name, value in list(sample["contributions"].items())[:_SHOWN_OF_ROW])
     average = f"average answer {sample['base_value']:.3g}"
     return f"row {sample['row']}: {answer}{sample['prediction']:.3g} ({average}): {moved or 'nothing moves it'}"
-
-
-def _with_interval(value: float, interval: list[float] | None) -> str:
-    return figure(value) if interval is None else f"{figure(value)} [{figure(interval[0])}, {figure(interval[1])}]"
 
 
 def pictures_directory(told: dict[str, Any], settings: "Settings") -> str:

@@ -8,6 +8,7 @@ from infra.storage.store import ObjectStore
 
 from .numbers import figure, interval
 from .pictures import Picture, Pictures, read_pictures
+from .trust import checks
 
 #: More rows than anybody reads; all are in the artifact.
 _MOST_FEATURES = 10
@@ -75,7 +76,7 @@ def explained(told: Mapping[str, Any], pictures: Pictures) -> Explained:
         features=tuple(features),
         n_more=len(importance) - len(features),
         classes=tuple(OfClass(name, ", ".join(list(some)[:_MOST_OF_CLASS])) for name, some in by_class),
-        checks=tuple(_checks(told)),
+        checks=tuple(checks(told)),
         warnings=(*told["warnings"], *pictures.problems),
         pictures=pictures.shown,
     )
@@ -84,14 +85,3 @@ def explained(told: Mapping[str, Any], pictures: Pictures) -> Explained:
 def _chosen(pictures: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     samples = [name for name in pictures if name.startswith(_OF_SAMPLE)][:_MOST_SAMPLES]
     return ((name, path) for name, path in pictures.items() if not name.startswith(_OF_SAMPLE) or name in samples)
-
-
-def _checks(told: Mapping[str, Any]) -> Iterable[str]:
-    if told["exactness"]:
-        yield f"How exact: {told['exactness']}."
-    if told["additivity_error"] is not None:
-        yield f"Base value and contributions add up to the prediction within {told['additivity_error']:.1e}."
-    if told["local_fit"] is not None:
-        yield f"The local models reproduce {told['local_fit']:.0%} of the model's answers (median R²)."
-    if told["stability"] is not None:
-        yield f"{told['stability']:.0%} of a sample's ranking stays when its local model is drawn anew."
